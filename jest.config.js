@@ -1,0 +1,23 @@
+// The tests of `npm test`. Those that need a database, or more time, have a configuration of their own that starts from
+// this one: test/services/jest.config.js and test/long/jest.config.js.
+
+/** @type {import('jest').Config} */
+export default {
+  rootDir: import.meta.dirname,
+  roots: ['<rootDir>/src', '<rootDir>/test'],
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testPathIgnorePatterns: ['<rootDir>/test/services/', '<rootDir>/test/long/'],
+  testEnvironment: 'node',
+  testTimeout: 20_000,
+  maxWorkers: 2,
+  injectGlobals: false,
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '\\.ts$': ['ts-jest', { useESM: true, transpilation: true, tsconfig: '<rootDir>/tsconfig.json' }] },
+  moduleNameMapper: {
+    '^oauth2-token-handler$': '<rootDir>/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  coverageProvider: 'v8',
+  collectCoverageFrom: ['src/**/*.ts'],
+  coverageDirectory: '<rootDir>/coverage',
+}

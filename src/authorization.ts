@@ -1,0 +1,176 @@
+/**
+ * The Authorization: one decision of a resource owner (or of a client about itself), and every credential that descends
+ * from it: the code, the refresh token of each generation, the opaque access tokens.
+ *
+ * All functions here are pure: a state in, the next state out. Who may ask, and whether the next state is the one that
+ * gets written, is decided elsewhere; that it is written whole or not at all is the promise of the store.
+ *
+ *   issued code ──redeemed──▶ used code      (a wrong verifier: burnt code)
+ *   refresh token n ──rotated──▶ refresh token n+1, which remembers n for a retry
+ *   anything ──revoked──▶ revoked, for good
+ */
+import { hasRightTag, type RefreshTokenText } from './credentials.js'
+import { matchesDigest } from './secrets.js'
+import type { Scope } from './scope.js'
+
+/** Text, numbers, and lists and objects of them: what a store can keep. */
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }
+export type JsonObject = Readonly<Record<string, Json>>
+
+/** One decision and all that descends from it. Instants are whole seconds since the epoch. */
+export interface Authorization {
+  readonly id: string
+  /** The version that was read; absent until the first write. */
+  readonly version?: string
+  readonly client_id: string
+  /** Whom the tokens speak for; absent where the client speaks for itself. */
+  readonly subject?: string
+  /** The grant type by which it came to be. */
+  readonly grant_type: string
+  /** What was granted; each token carries this or less. */
+  readonly scope: Scope
+  /** The resources it was granted for (RFC 8707); empty means not bound to any. */
+  readonly resource: readonly string[]
+  readonly createdAt: number
+  /** Nothing that descends from it is valid from here on. Never goes down. */
+  readonly expiresAt: number
+  readonly revokedAt?: number
+  readonly code?: AuthorizationCode
+  readonly refreshToken?: RefreshToken
+  /** Live opaque access tokens, oldest first. */
+  readonly accessTokens: readonly OpaqueAccessToken[]
+  /** What the application wants to find again in its hooks; never sent. */
+  readonly extra?: JsonObject
+}
+
+/** An authorization code (RFC 6749 §4.1.2) and what its redemption must prove. */
+export interface AuthorizationCode {
+  readonly hash: string
+  readonly expiresAt: number
+  readonly redirect_uri: string
+  /** Whether the authorization request named it, so that the token request must too (§4.1.3). */
+  readonly redirect_uri_named: boolean
+  readonly pkce: CodeChallenge
+  readonly status: 'issued' | 'used' | 'burnt'
+}
+
+/** The code challenge (RFC 7636), or the statement that there was none. Never merely absent. */
+export type CodeChallenge = { readonly method: 'S256'; readonly code_challenge: string } | { readonly method: 'none' }
+
+/** The head of the refresh tokens, and the one before it. */
+export interface RefreshToken {
+  /** Key of the tags of all generations. It can show that a token was ours, not make one that is accepted. */
+  readonly key: string
+  readonly generation: number
+  readonly hash: string
+  /** When the head ends unless it is used before. */
+  readonly expiresAt: number
+  readonly previous?: PreviousRefreshToken
+}
+
+/** What a client that lost an answer needs: the answer, sealed under the refresh token it presented. */
+export interface PreviousRefreshToken {
+  readonly hash: string
+  readonly retryUntil: number
+  readonly sealedAnswer: string
+}
+
+/** An opaque access token as it is remembered. */
+export interface OpaqueAccessToken {
+  readonly hash: string
+  readonly issuedAt: number
+  readonly expiresAt: number
+  readonly scope: Scope
+  readonly resource: readonly string[]
+}
+
+/** Whether anything of it may still be used. */
+export function isLive(authorization: Authorization, now: number): boolean {
+  return authorization.revokedAt === undefined && now < authorization.expiresAt
+}
+
+/** Its code was redeemed. The used code stays, with what a proof of possession needs (§4.1.2: a second use). */
+export function withCodeUsed(authorization: Authorization, code: AuthorizationCode): Authorization {
+  return { ...authorization, code: { ...code, status: 'used' } }
+}
+
+/** Its code was presented by the right client with a wrong verifier, and is worth nothing from now on. */
+export function withCodeBurnt(authorization: Authorization, code: AuthorizationCode): Authorization {
+  return { ...authorization, code: { ...code, status: 'burnt' } }
+}
+
+/** It was revoked, with everything that descends from it. Its end stays where it was, so that the record outlives all. */
+export function withRevocation(authorization: Authorization, now: number): Authorization {
+  const { refreshToken: _refreshToken, ...rest } = authorization
+  return { ...rest, accessTokens: [], revokedAt: authorization.revokedAt ?? now }
+}
+
+/** A new opaque access token, and the ones it pushed out. */
+export interface AccessTokenAdded {
+  readonly authorization: Authorization
+  readonly dropped: number
+}
+
+/** One more opaque access token. Over `limit` live ones the oldest go. */
+export function withAccessToken(authorization: Authorization, token: OpaqueAccessToken, limit: number, now: number): AccessTokenAdded {
+  const live = [...authorization.accessTokens.filter((other) => now < other.expiresAt), token]
+  const accessTokens = live.length > limit ? live.slice(-limit) : live
+  return {
+    authorization: covering({ ...authorization, accessTokens }, token.expiresAt),
+    dropped: live.length - accessTokens.length,
+  }
+}
+
+/** One opaque access token less, and no other change. */
+export function withoutAccessToken(authorization: Authorization, hash: string): Authorization {
+  return { ...authorization, accessTokens: authorization.accessTokens.filter((token) => token.hash !== hash) }
+}
+
+/** A refresh token as its new head, or the same head used again without rotation. */
+export function withRefreshToken(authorization: Authorization, refreshToken: RefreshToken): Authorization {
+  return covering({ ...authorization, refreshToken }, refreshToken.expiresAt)
+}
+
+/** The same Authorization, with an end that is no earlier than `instant`. */
+export function covering(authorization: Authorization, instant: number): Authorization {
+  return instant > authorization.expiresAt ? { ...authorization, expiresAt: instant } : authorization
+}
+
+/** The live opaque access token with that text, or undefined. All hashes are compared. */
+export function findAccessToken(authorization: Authorization, text: string, now: number): OpaqueAccessToken | undefined {
+  if (!isLive(authorization, now)) return undefined
+  const matching = authorization.accessTokens.filter((token) => matchesDigest(text, token.hash))
+  return matching.find((token) => now < token.expiresAt)
+}
+
+/**
+ * What a presented refresh token is to an Authorization:
+ *
+ * - `head`: the newest one, good for one more use;
+ * - `retry`: the one before, in time, its successor unused: the stored answer may be given again;
+ * - `reused`: it was issued here and is spent: somebody holds a copy;
+ * - `unrecognised`: not issued here, or by a store that has since lost writes. It proves nothing.
+ */
+export type RefreshTokenStanding = 'head' | 'retry' | 'reused' | 'unrecognised'
+
+/** Judges a refresh token. Expiry of the head is not looked at. */
+export function refreshTokenStanding(refreshToken: RefreshToken, token: RefreshTokenText, text: string, now: number): RefreshTokenStanding {
+  if (!hasRightTag(token, refreshToken.key)) return 'unrecognised'
+  if (token.generation >= refreshToken.generation) {
+    return token.generation === refreshToken.generation && matchesDigest(text, refreshToken.hash) ? 'head' : 'unrecognised'
+  }
+  const { previous } = refreshToken
+  const isPrevious = token.generation === refreshToken.generation - 1 && previous !== undefined && matchesDigest(text, previous.hash)
+  return isPrevious && now < previous.retryUntil ? 'retry' : 'reused'
+}
+
+/** What happens to the refresh token as an Authorization goes on. */
+export type RefreshTokenStep =
+  /** The first one, where server and client have them. */
+  | { readonly step: 'begin' }
+  /** A successor for the one that was presented. */
+  | { readonly step: 'rotate'; readonly presented: string }
+  /** The same one stays the head. */
+  | { readonly step: 'keep' }
+  /** The successor that an earlier answer carried is given again. */
+  | { readonly step: 'repeat'; readonly successor: string }

@@ -1,0 +1,118 @@
+/**
+ * Client secrets at rest: hashed, with an expiry of their own, several alive at a time, all compared at every request.
+ *
+ *   sha256:<digest>                          for generated secrets of at least 128 bits
+ *   scrypt:<N>:<r>:<p>:<salt>:<digest>       for secrets that a person chose
+ *
+ * What a text is, is said by who stores it, never guessed from its beginning: a string in the options is a secret, a `hash` is a hash.
+ */
+import { randomBytes, scrypt } from 'node:crypto'
+import { TemporarilyUnavailable } from './errors.js'
+import { equalInConstantTime, sha256 } from './secrets.js'
+
+/** One secret of a client, as it is kept. */
+export interface ClientSecret {
+  /** What {@link hashClientSecret} made. */
+  readonly hash: string
+  /** From when on it is not accepted, in whole seconds since the epoch. Default: never. */
+  readonly expiresAt?: number
+}
+
+const sha256Form = /^sha256:([A-Za-z0-9_-]{43})$/
+const scryptForm = /^scrypt:([1-9][0-9]{0,7}):([1-9][0-9]?):([1-9][0-9]?):([A-Za-z0-9_-]{16,64}):([A-Za-z0-9_-]{43})$/
+const scryptCost = { N: 32_768, r: 8, p: 1 }
+const maxScryptMemory = 128 * 1024 * 1024
+const minGeneratedSize = 22
+
+/**
+ * Hashes a client secret for `secrets: [{ hash }]`.
+ *
+ * With `generated: true`, for text of at least 128 random bits, the hash is one SHA-256 and costs nothing at each request. Otherwise it is
+ * scrypt (32 MiB, some 60 ms at each request), which is what a secret needs that a person chose.
+ *
+ * @throws TypeError when the secret is empty, or is said to be generated and has less than 22 characters.
+ */
+export async function hashClientSecret(secret: string, options: { generated?: boolean } = {}): Promise<string> {
+  if (typeof secret !== 'string' || secret === '') throw new TypeError('hashClientSecret: the secret must be a text that is not empty')
+  if (options.generated === true) return hashGeneratedSecret(secret)
+  const salt = randomBytes(16).toString('base64url')
+  const { N, r, p } = scryptCost
+  return `scrypt:${N}:${r}:${p}:${salt}:${await scryptInTurn(secret, salt, scryptCost)}`
+}
+
+function hashGeneratedSecret(secret: string): string {
+  if (secret.length < minGeneratedSize)
+    throw new TypeError(`hashClientSecret: a generated secret has at least ${minGeneratedSize} characters`)
+  return digestOfSecret(secret)
+}
+
+/** The hash of a secret that this process holds in plain text anyway, such as one in the options. */
+export function digestOfSecret(secret: string): string {
+  return `sha256:${sha256(secret)}`
+}
+
+/** True for a text that {@link hashClientSecret} could have made. */
+export function isSecretHash(text: string): boolean {
+  const match = scryptForm.exec(text)
+  return match === null ? sha256Form.test(text) : isAffordable(Number(match[1]), Number(match[2]), Number(match[3]))
+}
+
+function isAffordable(N: number, r: number, p: number): boolean {
+  return N > 1 && (N & (N - 1)) === 0 && 128 * N * r * p <= maxScryptMemory
+}
+
+/** True for a hash that costs a scrypt at each request. */
+export function isSlowHash(hash: string): boolean {
+  return hash.startsWith('scrypt:')
+}
+
+/**
+ * Whether one of the readings of a presented secret is one of the client's live secrets. All are compared with all.
+ *
+ * @throws TemporarilyUnavailable when too many slow hashes are waiting.
+ */
+export async function verifySecret(readings: readonly string[], secrets: readonly ClientSecret[], now: number): Promise<boolean> {
+  let verified = false
+  for (const { hash, expiresAt } of secrets) {
+    const isAlive = expiresAt === undefined || now < expiresAt
+    for (const reading of readings) {
+      const matches = isSlowHash(hash) ? await matchesSlowHash(reading, hash) : equalInConstantTime(digestOfSecret(reading), hash)
+      if (matches && isAlive) verified = true
+    }
+  }
+  return verified
+}
+
+async function matchesSlowHash(secret: string, hash: string): Promise<boolean> {
+  const [, N, r, p, salt = '', digest = ''] = scryptForm.exec(hash) ?? []
+  return equalInConstantTime(await scryptInTurn(secret, salt, { N: Number(N), r: Number(r), p: Number(p) }), digest)
+}
+
+const slowAtOnce = 2
+const slowWaiting = 32
+const line: (() => void)[] = []
+let running = 0
+
+/** scrypt off the event loop, a few at a time, so that no flood of wrong secrets takes the thread pool or the memory. */
+async function scryptInTurn(secret: string, salt: string, cost: typeof scryptCost): Promise<string> {
+  if (line.length >= slowWaiting) throw new TemporarilyUnavailable(undefined, { reason: 'too many slow secret hashes are waiting' })
+  // Whoever finishes hands its place to the first in line, so `running` does not change hands.
+  if (running >= slowAtOnce) await new Promise<void>((resolve) => line.push(resolve))
+  else running++
+  try {
+    return await scryptDigest(secret, salt, cost)
+  } finally {
+    const next = line.shift()
+    if (next === undefined) running--
+    else next()
+  }
+}
+
+function scryptDigest(secret: string, salt: string, cost: typeof scryptCost): Promise<string> {
+  return new Promise((resolve, reject) => {
+    scrypt(secret, salt, 32, { ...cost, maxmem: maxScryptMemory + 1024 * 1024 }, (error, key) => {
+      if (error === null) resolve(key.toString('base64url'))
+      else reject(error)
+    })
+  })
+}

@@ -1,0 +1,239 @@
+/**
+ * Clients: what is registered about them (RFC 7591 §2), read and checked once, and how one is looked up.
+ *
+ * A client of the options that contradicts itself stops the start. One that a look-up function returns contradictory
+ * authenticates nobody, and an event says why.
+ */
+import { digestOfSecret, isSecretHash, type ClientSecret } from './client-secrets.js'
+import { ConfigurationError } from './errors.js'
+import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
+import { redirectUriFault } from './redirect-uri.js'
+import { isScopeToken, parseScope, type Scope } from './scope.js'
+import { Redacted } from './secrets.js'
+
+/** A client as an application registers it. Names are those of RFC 7591 §2 where it has one. */
+export interface ClientMetadata {
+  /** 1 to 255 visible ASCII characters or spaces (RFC 6749 Appendix A.1). */
+  readonly client_id: string
+  /** The client's secret in plain text; hashed at start. Of no use beside `token_endpoint_auth_method: 'none'`. */
+  readonly client_secret?: string
+  /** Its secrets as hashes, made by `hashClientSecret`; all that have not expired are accepted. */
+  readonly secrets?: readonly ClientSecret[]
+  /** The one way in which it authenticates. `none` makes it public. Default: `client_secret_basic` or `client_secret_post`. */
+  readonly token_endpoint_auth_method?: string
+  /** The grants it may use. Default: `['authorization_code']`. It gets refresh tokens when this has `refresh_token`. */
+  readonly grant_types?: readonly string[]
+  /** Where its codes may be sent, compared byte for byte. Required for `authorization_code`. */
+  readonly redirect_uris?: readonly string[]
+  /** The most it may be granted, as a list or separated by spaces. Default: whatever the server's `scopes` are. */
+  readonly scope?: string | readonly string[]
+  /** What it gets when it asks for no scope. Default: all it may have. */
+  readonly defaultScope?: string | readonly string[]
+  /** False lets a confidential client go without PKCE (RFC 7636). Default true. */
+  readonly require_pkce?: boolean
+  /** Whether a confidential client gets a new refresh token at each refresh; a public one always does. Default: the server's. */
+  readonly rotateRefreshTokens?: boolean
+  /** Lifetime of its access tokens in seconds. Default: the grant's or the server's. */
+  readonly accessTokenLifetime?: number
+  /** True: it authenticates nowhere. */
+  readonly disabled?: boolean
+  /** True: it may introspect every token, as a resource server does (RFC 7662). */
+  readonly introspect?: boolean
+  readonly client_name?: string
+  readonly client_uri?: string
+  readonly logo_uri?: string
+  readonly policy_uri?: string
+  readonly tos_uri?: string
+  readonly contacts?: readonly string[]
+  readonly response_types?: readonly string[]
+  readonly software_id?: string
+  readonly software_version?: string
+  /** Anything of the application's own, found again in hooks as `client.metadata.extra`. */
+  readonly extra?: unknown
+}
+
+/** A client that was read and found consistent. */
+export interface Client {
+  readonly client_id: string
+  /** Its secrets, hashed, in a wrapper that does not print them. Empty for a public client. */
+  readonly secrets: Redacted<readonly ClientSecret[]>
+  /** Undefined where it may use either way of sending its secret. */
+  readonly token_endpoint_auth_method: string | undefined
+  /** True when it cannot keep a secret, so that nothing it sends proves who it is (RFC 6749 §2.1). */
+  readonly isPublic: boolean
+  readonly grant_types: readonly string[]
+  readonly redirect_uris: readonly string[]
+  readonly scope: Scope | undefined
+  readonly defaultScope: Scope | undefined
+  readonly require_pkce: boolean
+  readonly rotateRefreshTokens: boolean | undefined
+  readonly accessTokenLifetime: number | undefined
+  readonly disabled: boolean
+  readonly introspect: boolean
+  /** What was registered, without secrets. */
+  readonly metadata: Omit<ClientMetadata, 'client_secret' | 'secrets'>
+}
+
+/** Finds a registered client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else. */
+export type FindClient = (client_id: string) => ClientMetadata | undefined | null | Promise<ClientMetadata | undefined | null>
+
+const memberNames: readonly string[] = [
+  'client_id', 'client_secret', 'secrets', 'token_endpoint_auth_method', 'grant_types', 'redirect_uris', 'scope', 'defaultScope',
+  'require_pkce', 'rotateRefreshTokens', 'accessTokenLifetime', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
+  'policy_uri', 'tos_uri', 'contacts', 'response_types', 'software_id', 'software_version', 'extra',
+] satisfies (keyof ClientMetadata)[] // prettier-ignore
+
+// RFC 6749 Appendix A.1: client-id = *VSCHAR; VSCHAR = %x20-7E
+const clientId = /^[\x20-\x7e]{1,255}$/
+
+/** True for a text that may be looked up as a client_id. */
+export function isClientId(text: string): boolean {
+  return clientId.test(text)
+}
+
+/**
+ * Reads one registered client.
+ *
+ * @throws ConfigurationError when it contradicts itself; the message names the member and holds no secret.
+ */
+export function readClient(value: unknown, name: string): Client {
+  const members = assertObject(value, name)
+  const client_id = members.client_id
+  if (typeof client_id !== 'string' || !isClientId(client_id)) {
+    throw new ConfigurationError(`${name}.client_id must be 1 to 255 visible ASCII characters or spaces`)
+  }
+  const where = `client "${client_id}": `
+  const reader = new OptionReader(members, where)
+  const token_endpoint_auth_method = reader.text('token_endpoint_auth_method')
+  const secrets = readSecrets(members, where)
+  const isPublic = token_endpoint_auth_method === 'none'
+  assertSecretsFit(isPublic, token_endpoint_auth_method, secrets, where)
+  const grant_types = reader.texts('grant_types') ?? ['authorization_code']
+  return {
+    client_id,
+    secrets: new Redacted(secrets),
+    token_endpoint_auth_method,
+    isPublic,
+    grant_types,
+    redirect_uris: readRedirectUris(reader, grant_types, where),
+    scope: readScope(members, 'scope', where),
+    defaultScope: readScope(members, 'defaultScope', where),
+    require_pkce: readPkceRule(reader, isPublic, where),
+    rotateRefreshTokens: reader.boolean('rotateRefreshTokens', undefined),
+    accessTokenLifetime: reader.whole('accessTokenLifetime', undefined, 1, 31_536_000),
+    disabled: reader.boolean('disabled', false),
+    introspect: reader.boolean('introspect', false),
+    metadata: withoutSecrets(members as unknown as ClientMetadata),
+  }
+}
+
+/**
+ * Refuses what nothing would ever read: a misspelt member, scope or grant type.
+ *
+ * @throws ConfigurationError
+ */
+export function assertClientFitsServer(client: Client, scopes: Scope, grantTypes: readonly string[]): void {
+  const where = `client "${client.client_id}"`
+  assertKnownKeys(client.metadata, memberNames, where, '. What is your own goes under "extra".')
+  for (const token of [...(client.scope ?? []), ...(client.defaultScope ?? [])]) {
+    if (scopes.includes(token)) continue
+    throw new ConfigurationError(
+      `${where}: scope "${token}" is not among the server's scopes${didYouMean(token, scopes)}; add it to the option scopes`,
+    )
+  }
+  for (const type of client.grant_types) {
+    if (grantTypes.includes(type) || knownGrantTypes.includes(type)) continue
+    throw new ConfigurationError(
+      `${where}: grant_types names "${type}", which the server does not serve${didYouMean(type, [...grantTypes, ...knownGrantTypes])}; ` +
+        'add the grant to the option grants',
+    )
+  }
+}
+
+/** Grant types that a client may be registered for although this server does not serve them. */
+const knownGrantTypes: readonly string[] = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'password',
+  'implicit',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+]
+
+function readSecrets(members: Unchecked, where: string): readonly ClientSecret[] {
+  const secrets: ClientSecret[] = []
+  if ('client_secret' in members) {
+    const { client_secret } = members
+    // An environment variable that is not set must not turn a confidential client into a public one.
+    if (typeof client_secret !== 'string' || client_secret === '') {
+      throw new ConfigurationError(
+        `${where}client_secret is present but ${client_secret === '' ? 'empty' : 'not a string'}; is an environment variable not set? ` +
+          "For a public client leave client_secret out and say token_endpoint_auth_method: 'none'",
+      )
+    }
+    secrets.push({ hash: digestOfSecret(client_secret) })
+  }
+  const { secrets: hashes = [] } = members
+  if (!Array.isArray(hashes)) throw new ConfigurationError(`${where}secrets must be an array of { hash, expiresAt? }`)
+  return [...secrets, ...hashes.map((secret: unknown) => readSecret(secret, where))]
+}
+
+function readSecret(value: unknown, where: string): ClientSecret {
+  const members = assertObject(value, `${where}secrets`)
+  const { hash } = members
+  if (typeof hash !== 'string' || !isSecretHash(hash)) {
+    throw new ConfigurationError(`${where}secrets holds a hash that hashClientSecret did not make; a plain secret goes under client_secret`)
+  }
+  const expiresAt = new OptionReader(members, `${where}secrets.`).whole('expiresAt', undefined, 0, Number.MAX_SAFE_INTEGER)
+  return expiresAt === undefined ? { hash } : { hash, expiresAt }
+}
+
+function assertSecretsFit(isPublic: boolean, method: string | undefined, secrets: readonly ClientSecret[], where: string): void {
+  if (isPublic && secrets.length > 0) {
+    throw new ConfigurationError(`${where}has a secret and says token_endpoint_auth_method: 'none'; remove one of the two`)
+  }
+  const needsSecret = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
+  if (needsSecret && secrets.length === 0) {
+    throw new ConfigurationError(
+      `${where}has no secret; add client_secret or secrets, or say token_endpoint_auth_method: 'none' for a public client`,
+    )
+  }
+}
+
+function readRedirectUris(reader: OptionReader, grant_types: readonly string[], where: string): readonly string[] {
+  const uris = reader.texts('redirect_uris') ?? []
+  for (const uri of uris) {
+    const fault = redirectUriFault(uri)
+    if (fault !== undefined) throw new ConfigurationError(`${where}redirect_uris: "${uri}" ${fault}`)
+  }
+  if (uris.length === 0 && grant_types.includes('authorization_code')) {
+    throw new ConfigurationError(
+      `${where}may use authorization_code but has no redirect_uris; add them, or say which grants it uses, as in grant_types: ['client_credentials']`,
+    )
+  }
+  return uris
+}
+
+function readScope(members: Unchecked, name: 'scope' | 'defaultScope', where: string): Scope | undefined {
+  const value = members[name]
+  if (value === undefined) return undefined
+  const tokens = typeof value === 'string' ? value.split(' ').filter((token) => token !== '') : value
+  if (!Array.isArray(tokens) || !tokens.every((token) => typeof token === 'string' && isScopeToken(token))) {
+    throw new ConfigurationError(`${where}${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`)
+  }
+  return parseScope(tokens.join(' '))
+}
+
+function readPkceRule(reader: OptionReader, isPublic: boolean, where: string): boolean {
+  const require_pkce = reader.boolean('require_pkce', true)
+  // RFC 9700 §2.1.1: public clients must use PKCE
+  if (isPublic && !require_pkce) throw new ConfigurationError(`${where}is public and cannot go without PKCE; remove require_pkce: false`)
+  return require_pkce
+}
+
+function withoutSecrets(members: ClientMetadata): Client['metadata'] {
+  const { client_secret: _secret, secrets: _secrets, ...metadata } = members
+  return metadata
+}

@@ -1,0 +1,73 @@
+/**
+ * The texts that are handed out, and how they are told apart. Each begins with the id of the Authorization that it
+ * belongs to, so that one look-up finds everything about it:
+ *
+ *   authorization code     <id>.<random>
+ *   opaque access token    <prefix><id>.<random>
+ *   refresh token          <id>.<generation>.<random>.<tag>
+ *
+ * The tag is an HMAC over the rest with a key of the Authorization: it tells an old refresh token from an invented one
+ * without keeping a hash of every generation.
+ */
+import { equalInConstantTime, hmacSha256, randomText, secretSize } from './secrets.js'
+
+const idSize = 22
+const id = `[A-Za-z0-9_-]{${idSize}}`
+const random = `[A-Za-z0-9_-]{${secretSize}}`
+
+const authorizationId = new RegExp(`^${id}$`)
+const secretText = new RegExp(`^(${id})\\.${random}$`)
+const refreshTokenText = new RegExp(`^((${id})\\.(0|[1-9][0-9]{0,9})\\.${random})\\.(${random})$`)
+
+/** No credential is longer than this; what is longer is not looked at. */
+const maxCredentialSize = 200
+
+/** A new id: 132 random bits. */
+export function newAuthorizationId(): string {
+  return randomText(idSize)
+}
+
+/** True for what {@link newAuthorizationId} makes; no guard, alias or client record has such an id. */
+export function isAuthorizationId(text: string): boolean {
+  return authorizationId.test(text)
+}
+
+/** The text of a new code or opaque access token of an Authorization: 258 random bits behind its id. */
+export function newSecretText(authorization_id: string): string {
+  return `${authorization_id}.${randomText(secretSize)}`
+}
+
+/** The id in the text of a code or opaque access token, or undefined when it is not one. */
+export function authorizationIdOf(text: string): string | undefined {
+  if (text.length > maxCredentialSize) return undefined
+  return secretText.exec(text)?.[1] ?? refreshTokenText.exec(text)?.[2]
+}
+
+/** A refresh token taken apart. */
+export interface RefreshTokenText {
+  readonly authorization_id: string
+  readonly generation: number
+  /** What the tag covers. */
+  readonly tagged: string
+  readonly tag: string
+}
+
+/** The text of a new refresh token. `key` is the random key that the Authorization keeps for its tags. */
+export function newRefreshTokenText(authorization_id: string, generation: number, key: string): string {
+  const tagged = `${authorization_id}.${generation}.${randomText(secretSize)}`
+  return `${tagged}.${hmacSha256(key, tagged)}`
+}
+
+/** Takes a refresh token apart; undefined when the text is not one. Says nothing about its tag. */
+export function parseRefreshToken(text: string): RefreshTokenText | undefined {
+  if (text.length > maxCredentialSize) return undefined
+  const match = refreshTokenText.exec(text)
+  if (match === null) return undefined
+  const [, tagged = '', authorization_id = '', generation = '', tag = ''] = match
+  return { authorization_id, generation: Number(generation), tagged, tag }
+}
+
+/** True when the tag was made with `key`, so the text was once issued from that Authorization. */
+export function hasRightTag(token: RefreshTokenText, key: string): boolean {
+  return equalInConstantTime(hmacSha256(key, token.tagged), token.tag)
+}

@@ -1,0 +1,81 @@
+/**
+ * The introspection endpoint (RFC 7662): a resource server asks whether a token is active, and what it says.
+ *
+ * Only authenticated callers get an answer, and only about tokens that concern them. An answer about any other token is the
+ * same as about no token: `active: false` and nothing else.
+ */
+import { isLive, refreshTokenStanding } from '../authorization.js'
+import { authenticateClient } from '../client-authentication/method.js'
+import type { Client } from '../clients.js'
+import { configure, type Configuration } from '../configuration.js'
+import { parseRefreshToken, type RefreshTokenText } from '../credentials.js'
+import { InvalidClient, InvalidRequest } from '../errors.js'
+import type { ServerOptions } from '../options.js'
+import { assertTransport, jsonResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { formatScope } from '../scope.js'
+import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
+import { reportRefusal } from './refusal.js'
+
+/**
+ * Answers an introspection request with the JSON of RFC 7662 §2.2, or an error in that of RFC 6749 §5.2.
+ *
+ * @throws ConfigurationError when the options are wrong.
+ */
+export async function createIntrospectionResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
+  const configuration = configure(options)
+  try {
+    assertTransport(request, 'introspection', configuration)
+    const { parameters } = await readForm(request, configuration)
+    const client = await authenticateClient({ headers: request.headers, parameters }, configuration)
+    // RFC 7662 §2.1: the caller is authorized, so that nobody can scan for tokens
+    if (client.isPublic) throw new InvalidClient(undefined, { reason: 'a public client cannot introspect' })
+    if (parameters.token === undefined) throw new InvalidRequest('token is required')
+    return jsonResponse(200, (await describeToken(configuration, client, parameters.token)) ?? { active: false })
+  } catch (thrown) {
+    return renderError(reportRefusal(configuration, 'introspection', thrown), configuration.errorUri)
+  }
+}
+
+async function describeToken(configuration: Configuration, client: Client, text: string): Promise<object | undefined> {
+  const refreshToken = parseRefreshToken(text)
+  if (refreshToken !== undefined) return describeRefreshToken(configuration, client, refreshToken, text)
+  const token = await readAccessToken(text, configuration)
+  if (token === undefined) return undefined
+  const concerns = client.introspect || token.client_id === client.client_id || token.resource.includes(client.client_id)
+  if (!concerns) return undefined
+  return {
+    ...describe(configuration, token),
+    iat: token.issuedAt,
+    exp: token.expiresAt,
+    token_type: configuration.tokenType.token_type,
+    ...(token.resource.length === 0 ? {} : { aud: token.resource.length === 1 ? token.resource[0] : token.resource }),
+  }
+}
+
+/** A refresh token is shown to the client that holds it, and to nobody who might take it for an access token. */
+async function describeRefreshToken({ ledger, clock, issuer }: Configuration, client: Client, token: RefreshTokenText, text: string) {
+  const authorization = await ledger.find(token.authorization_id)
+  const head = authorization?.refreshToken
+  if (authorization === undefined || head === undefined || authorization.client_id !== client.client_id) return undefined
+  const now = clock()
+  const isHead = refreshTokenStanding(head, token, text, now) === 'head'
+  if (!isHead || !isLive(authorization, now) || now >= head.expiresAt) return undefined
+  return {
+    ...describe({ issuer }, { ...authorization, subject: authorization.subject }),
+    iat: authorization.createdAt,
+    exp: head.expiresAt,
+    token_type: 'refresh_token',
+  }
+}
+
+function describe({ issuer }: Pick<Configuration, 'issuer'>, token: Pick<ActiveAccessToken, 'client_id' | 'subject' | 'scope'>) {
+  const { client_id, subject, scope } = token
+  return {
+    active: true,
+    client_id,
+    // Resource servers refuse an answer without `sub`, so a client that acts for itself is its own subject.
+    sub: subject ?? client_id,
+    scope: formatScope(scope),
+    ...(issuer === undefined ? {} : { iss: issuer }),
+  }
+}

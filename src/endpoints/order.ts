@@ -1,0 +1,136 @@
+/**
+ * From what a grant decided to what is minted: the application's rules, the scope, the lifetime, the refresh token.
+ *
+ * The application may narrow or refuse, never widen.
+ */
+import type { Authorization, RefreshTokenStep } from '../authorization.js'
+import { newAuthorizationId } from '../credentials.js'
+import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
+import type { Continuation, NewAuthorization } from '../grants/grant.js'
+import type { DecidedRequest } from '../options.js'
+import { isWithinScope, parseScope, type Scope } from '../scope.js'
+import type { TokenOrder } from '../tokens/issue.js'
+import { allowedScope, grantRequest, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
+
+const longestLifetime = 31_536_000
+
+/**
+ * What to mint for a decision.
+ *
+ * @throws OAuthError when the application refuses, InvalidScope when a grant gave more than it may, ServerError when a rule answers nonsense.
+ */
+export async function orderTokens(request: AcceptedRequest, decision: NewAuthorization | Continuation): Promise<TokenOrder> {
+  const { configuration, client, grant, context } = request
+  const subject = decision.kind === 'continue' ? decision.authorization.subject : readSubject(decision)
+  const askedScope = decision.kind === 'continue' ? decision.scope : readScope(request, decision)
+  const scope = await approvedScope(request, subject, askedScope)
+  const decided = decidedRequest(request, subject, scope)
+  const now = configuration.clock()
+  const refreshToken = await refreshTokenStep(request, decision, decided)
+  const authorization =
+    decision.kind === 'continue' ? decision.authorization : beginAuthorization(request, decision, { subject, scope, now, refreshToken })
+  return {
+    client,
+    grant_type: grant.type,
+    context,
+    now,
+    scope,
+    askedScope,
+    subject,
+    authorization,
+    refreshToken,
+    accessTokenLifetime: accessTokenLifetime(request, decided),
+  }
+}
+
+/**
+ * The scope that the application's rules leave.
+ *
+ * @throws OAuthError when one of them refuses.
+ */
+export async function approvedScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Promise<Scope> {
+  const { checkScope, authorize } = request.configuration
+  if (checkScope === undefined && authorize === undefined) return scope
+  const checked = narrowed(scope, await checkScope?.(decidedRequest(request, subject, scope)), 'checkScope')
+  const answer: unknown = await authorize?.(decidedRequest(request, subject, checked))
+  return narrowed(checked, answer, 'authorize')
+}
+
+function narrowed(scope: Scope, answer: unknown, rule: string): Scope {
+  if (answer === undefined) return scope
+  const isNarrower = Array.isArray(answer) && answer.every((token) => typeof token === 'string') && isWithinScope(answer, scope)
+  if (isNarrower) return [...new Set(answer)]
+  throw new ServerError(undefined, { reason: `the option ${rule} answered something else than a part of the scope it was given` })
+}
+
+function decidedRequest(request: AcceptedRequest, subject: string | undefined, scope: Scope): DecidedRequest {
+  const { client, grant, context, parameters } = request
+  return { grant_type: grant.type, client, subject, scope, context, parameters: withoutCredentials(parameters, grant) }
+}
+
+function readSubject({ subject }: NewAuthorization): string | undefined {
+  if (subject === undefined || (typeof subject === 'string' && subject !== '')) return subject
+  throw new ServerError(undefined, { reason: 'a grant authorised a subject that is not a text' })
+}
+
+function readScope(request: AcceptedRequest, { scope }: NewAuthorization): Scope {
+  if (scope === undefined) return grantRequest(request, undefined).grantableScope()
+  const granted = parseScope(typeof scope === 'string' ? scope : scope.join(' '))
+  // RFC 6749 §3.3: a grant of the application's own stays within what server and client allow, too
+  if (!isWithinScope(granted, allowedScope(request))) {
+    throw new InvalidScope(undefined, { reason: 'the grant authorised more scope than server and client allow' })
+  }
+  return granted
+}
+
+async function refreshTokenStep(
+  { configuration, client }: AcceptedRequest,
+  decision: NewAuthorization | Continuation,
+  decided: DecidedRequest,
+): Promise<RefreshTokenStep | undefined> {
+  const { refreshable, grants } = configuration
+  const step = decision.kind === 'continue' ? decision.refreshToken : beginUnless(decision.refreshable === false)
+  if (step === undefined || !grants.has('refresh_token') || !client.grant_types.includes('refresh_token')) return undefined
+  if (typeof refreshable === 'boolean' || (await refreshable(decided))) return step
+  if (step.step === 'begin') return undefined
+  throw new InvalidGrant(undefined, { reason: 'the option refreshable answered false' })
+}
+
+function beginUnless(refused: boolean): RefreshTokenStep | undefined {
+  return refused ? undefined : { step: 'begin' }
+}
+
+function accessTokenLifetime({ configuration, client, grant }: AcceptedRequest, decided: DecidedRequest): number {
+  const { accessTokenLifetime: configured } = configuration
+  if (typeof configured === 'number') return client.accessTokenLifetime ?? grant.accessTokenLifetime ?? configured
+  const seconds = configured(decided)
+  if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= longestLifetime) return seconds
+  throw new ServerError(undefined, { reason: 'the option accessTokenLifetime answered something else than whole seconds up to a year' })
+}
+
+interface Beginning {
+  readonly subject: string | undefined
+  readonly scope: Scope
+  readonly now: number
+  readonly refreshToken: RefreshTokenStep | undefined
+}
+
+/** The first state; undefined where a token that carries everything itself is all there will ever be. */
+function beginAuthorization(request: AcceptedRequest, { extra }: NewAuthorization, beginning: Beginning): Authorization | undefined {
+  const { configuration, client, grant } = request
+  const { subject, scope, now, refreshToken } = beginning
+  const isSelfContained = configuration.accessTokenFormat.kind === 'self-contained'
+  if (isSelfContained && subject === undefined && refreshToken === undefined) return undefined
+  return {
+    id: newAuthorizationId(),
+    client_id: client.client_id,
+    ...(subject === undefined ? {} : { subject }),
+    grant_type: grant.type,
+    scope,
+    resource: [],
+    createdAt: now,
+    expiresAt: now,
+    accessTokens: [],
+    ...(extra === undefined ? {} : { extra }),
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The revocation endpoint (RFC 7009): a client ends a token of its own.
+ *
+ * A refresh token takes its whole Authorization with it, an access token only itself. An unknown token and somebody else's are
+ * answered 200 and nothing happens; a revocation that was not written is never answered 200.
+ */
+import { withoutAccessToken, withRevocation, type Authorization } from '../authorization.js'
+import { authenticateClient } from '../client-authentication/method.js'
+import type { Client } from '../clients.js'
+import { configure, type Configuration } from '../configuration.js'
+import { hasRightTag, parseRefreshToken } from '../credentials.js'
+import { InvalidRequest, OAuthError } from '../errors.js'
+import type { EventType } from '../events.js'
+import type { ServerOptions } from '../options.js'
+import { assertTransport, emptyResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { sha256 } from '../secrets.js'
+import { activeToken } from '../tokens/read.js'
+import { reportRefusal } from './refusal.js'
+
+/**
+ * Answers a revocation request: 200 without content, or the JSON of RFC 6749 §5.2.
+ *
+ * @throws ConfigurationError when the options are wrong.
+ */
+export async function createRevocationResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
+  const configuration = configure(options)
+  try {
+    assertTransport(request, 'revocation', configuration)
+    const { parameters } = await readForm(request, configuration)
+    const client = await authenticateClient({ headers: request.headers, parameters }, configuration)
+    // RFC 7009 §2.1: token is required; token_type_hint is only a hint, and not needed here
+    if (parameters.token === undefined) throw new InvalidRequest('token is required')
+    await revokeToken(configuration, client, parameters.token)
+    return emptyResponse(200)
+  } catch (thrown) {
+    return renderError(reportRefusal(configuration, 'revocation', thrown), configuration.errorUri)
+  }
+}
+
+async function revokeToken(configuration: Configuration, client: Client, text: string): Promise<void> {
+  const refreshToken = parseRefreshToken(text)
+  if (refreshToken !== undefined) {
+    return change(configuration, client, refreshToken.authorization_id, 'authorization.revoked', (authorization, now) => {
+      const key = authorization.refreshToken?.key
+      // A token of any generation is proof enough that its holder may end the Authorization.
+      return key !== undefined && hasRightTag(refreshToken, key) ? withRevocation(authorization, now) : undefined
+    })
+  }
+  const reading = await configuration.accessTokenFormat.read(text)
+  // RFC 7009 §2.2.1: a token that carries everything itself cannot be ended here
+  if (reading?.kind === 'self-contained') throw new OAuthError('unsupported_token_type', 'tokens of this type cannot be revoked')
+  if (reading === undefined) return
+  await change(configuration, client, reading.authorization_id, 'token.revoked', (authorization, now) =>
+    activeToken(authorization, text, now) === undefined ? undefined : withoutAccessToken(authorization, sha256(text)),
+  )
+}
+
+/** Makes one change to an Authorization of that client, ahead of everything that waits for it. */
+async function change(
+  { ledger, clock, emit }: Configuration,
+  client: Client,
+  id: string,
+  type: EventType,
+  next: (authorization: Authorization, now: number) => Authorization | undefined,
+): Promise<void> {
+  const changed = await ledger.settle(
+    id,
+    (current) => {
+      // RFC 7009 §2.1: the token was issued to the client that asks
+      if (current?.client_id !== client.client_id) return { result: undefined }
+      const state = current.revokedAt === undefined ? next(current, clock()) : undefined
+      return state === undefined ? { result: undefined } : { next: state, result: state }
+    },
+    { urgent: true },
+  )
+  if (changed === undefined) return
+  const subject = changed.subject === undefined ? {} : { subject: changed.subject }
+  emit({ type, client_id: client.client_id, authorization_id: id, ...subject })
+}

@@ -1,0 +1,71 @@
+/**
+ * The token endpoint in two phases, for an application that wants to look at a request between its validation and its tokens.
+ *
+ *   const validated = await validateTokenRequest(options, request)     throws an OAuthError → errorResponse(error)
+ *   const response = await grantResponse(validated)
+ */
+import { configure } from '../configuration.js'
+import { toOAuthError, UnvalidatedRequest, type OAuthError } from '../errors.js'
+import type { ServerOptions } from '../options.js'
+import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import type { AcceptedRequest } from './accepted-request.js'
+import { reportRefusal } from './refusal.js'
+import { accept, rehearse, settle } from './token.js'
+
+/** A request that `validateTokenRequest` found good: worth one call of `grantResponse`. */
+export class ValidatedTokenRequest {
+  readonly client_id: string
+  readonly grant_type: string
+
+  /** @internal */
+  constructor({ client, grant }: AcceptedRequest) {
+    this.client_id = client.client_id
+    this.grant_type = grant.type
+  }
+}
+
+const validated = new WeakMap<ValidatedTokenRequest, AcceptedRequest>()
+const errorUris = new WeakMap<OAuthError, string>()
+
+/**
+ * The first of two phases: everything but the tokens. A wrong verifier and a replay have their consequences here already.
+ *
+ * @throws OAuthError for whatever is wrong with the request; ConfigurationError when the options are.
+ */
+export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
+  const configuration = configure(options)
+  try {
+    const accepted = await accept(configuration, request)
+    await rehearse(accepted)
+    const result = new ValidatedTokenRequest(accepted)
+    validated.set(result, accepted)
+    return result
+  } catch (thrown) {
+    const error = reportRefusal(configuration, 'token', thrown)
+    if (configuration.errorUri !== undefined) errorUris.set(error, configuration.errorUri)
+    throw error
+  }
+}
+
+/**
+ * The second phase: the tokens. What has become of the grant since is judged again, so a refusal is still possible; it is answered, not thrown.
+ *
+ * @throws UnvalidatedRequest for anything but what `validateTokenRequest` returned, and for the same one twice.
+ */
+export async function grantResponse(request: ValidatedTokenRequest): Promise<ProtocolResponse> {
+  const accepted = validated.get(request)
+  if (accepted === undefined) throw new UnvalidatedRequest()
+  validated.delete(request)
+  const { configuration } = accepted
+  try {
+    return jsonResponse(200, await settle(accepted))
+  } catch (thrown) {
+    return renderError(reportRefusal(configuration, 'token', thrown), configuration.errorUri)
+  }
+}
+
+/** The JSON error response for what `validateTokenRequest` threw. Anything but an OAuthError is a `server_error`. */
+export function errorResponse(thrown: unknown): ProtocolResponse {
+  const error = toOAuthError(thrown)
+  return renderError(error, errorUris.get(error))
+}

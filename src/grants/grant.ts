@@ -1,0 +1,98 @@
+/**
+ * The seam of grants: what a client may present at the token endpoint, one value of this shape for each `grant_type`.
+ *
+ * A grant says what was authorised. It mints nothing, writes nothing and answers nobody; it may be asked twice in one request.
+ * What every grant needs (authentication, scope, lifetimes, tokens, the write) is done outside it.
+ */
+import type { Authorization, JsonObject, RefreshTokenStep } from '../authorization.js'
+import type { Client } from '../clients.js'
+import type { OAuthError } from '../errors.js'
+import type { EventType } from '../events.js'
+import type { Context, Parameters } from '../protocol.js'
+import type { Scope } from '../scope.js'
+import type { SealedAnswer } from '../sealed-answer.js'
+
+/** A `grant_type`, and how a request for it is judged. */
+export interface Grant {
+  /** The value of `grant_type`: a registered name, or an absolute URI of your own (RFC 6749 §4.5). */
+  readonly type: string
+  /** The parameter with a credential of an Authorization, which is then read and handed to `authorize`. */
+  readonly presents?: string
+  /** Whether clients that prove nothing may use it. Default false. */
+  readonly publicClients?: boolean
+  /** Lifetime of its access tokens in seconds. Default: the server's. */
+  readonly accessTokenLifetime?: number
+  /**
+   * Judges a request. May be asked several times for one request, so it has no side effects but `claimOnce`.
+   *
+   * @throws OAuthError to refuse: `InvalidGrant`, `InvalidRequest`, … Anything else thrown is answered `server_error`.
+   */
+  authorize(request: GrantRequest): GrantDecision | Promise<GrantDecision>
+}
+
+/** A request of an authenticated client, as a grant sees it. */
+export interface GrantRequest {
+  readonly client: Client
+  /** Everything in the body, untrusted. */
+  readonly parameters: Parameters
+  /** What the application knows about the request, trusted. */
+  readonly context: Context
+  /** Now, in seconds since the epoch. */
+  readonly now: number
+  /** The Authorization that the credential in `presents` names. It may be expired, revoked or somebody else's. */
+  readonly authorization: Authorization | undefined
+  /** Whether this client gets a new refresh token at each refresh. */
+  readonly rotatesRefreshTokens: boolean
+  /**
+   * The scope to grant: what was asked for, within what server and client allow now, and within `granted` where given.
+   *
+   * @throws InvalidScope when it would be more, or when nothing is left of `granted`.
+   */
+  grantableScope(granted?: Scope): Scope
+  /**
+   * Remembers a one-time value of your own until `expiresAt` (seconds since the epoch). True for exactly one request with that value, in
+   * any process; true again when the same request is judged again.
+   */
+  claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean>
+}
+
+/** What a grant decides. */
+export type GrantDecision = NewAuthorization | Continuation | Repetition | Refusal
+
+/** Something new was authorised. This is all that a grant of your own needs. */
+export interface NewAuthorization {
+  readonly kind?: 'new'
+  /** Whom the tokens speak for. Leave it out where the client speaks for itself. */
+  readonly subject?: string
+  /** The scope. Default: what `grantableScope()` says. More than server and client allow is refused. */
+  readonly scope?: string | Scope
+  /** False: no refresh token, whatever client and server allow. Default true. */
+  readonly refreshable?: boolean
+  /** Kept with the Authorization, for hooks and formats. */
+  readonly extra?: JsonObject
+}
+
+/** An existing Authorization goes on: its code was redeemed, its refresh token used. */
+export interface Continuation {
+  readonly kind: 'continue'
+  /** The next state, before tokens are added to it. */
+  readonly authorization: Authorization
+  /** The scope of the access token. */
+  readonly scope: Scope
+  readonly refreshToken: RefreshTokenStep
+}
+
+/** The answer of an earlier request is given again, and nothing is written. */
+export interface Repetition {
+  readonly kind: 'repeat'
+  readonly authorization: Authorization
+  readonly answer: SealedAnswer
+}
+
+/** A refusal that changes the Authorization: a code is burnt, a replay ends everything. Answered once it is written. */
+export interface Refusal {
+  readonly kind: 'refuse'
+  readonly authorization: Authorization
+  readonly error: OAuthError
+  readonly event: EventType
+}

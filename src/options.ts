@@ -1,0 +1,98 @@
+/**
+ * What an application configures. The same object may be handed to every handler: it is then one server.
+ * How it is checked and what becomes of it is in `configuration.ts`.
+ */
+import type { ClientAuthenticationMethod } from './client-authentication/method.js'
+import type { Client, ClientMetadata, FindClient } from './clients.js'
+import type { EventListener } from './events.js'
+import type { Grant } from './grants/grant.js'
+import type { Context, Parameters } from './protocol.js'
+import type { Scope } from './scope.js'
+import type { Store } from './stores/store.js'
+import type { AccessTokenFormat } from './tokens/access-token.js'
+
+/** The request that a rule of the application is asked about. */
+export interface DecidedRequest {
+  readonly grant_type: string
+  readonly client: Client
+  /** Undefined where the client speaks for itself. */
+  readonly subject: string | undefined
+  /** What is about to be granted. */
+  readonly scope: Scope
+  readonly context: Context
+  /** The parameters of the body, without the credentials among them. */
+  readonly parameters: Parameters
+}
+
+/** The options of a server. All are optional; durations are whole seconds unless another unit is named. */
+export interface ServerOptions {
+  /**
+   * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces; what it
+   * throws is answered 500. Default: none, with a warning.
+   */
+  readonly clients?: readonly ClientMetadata[] | FindClient
+  /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
+  readonly scopes?: readonly string[]
+  /** May narrow the scope that is about to be granted. More than it was given is answered 500. */
+  readonly checkScope?: (request: DecidedRequest) => Scope | Promise<Scope>
+  /** What clients may present. Default: `authorizationCode()`, `refreshToken()`, `clientCredentials()`. */
+  readonly grants?: readonly Grant[]
+  /** The grant for a request without `grant_type`. Default: none, which is an `invalid_request`. */
+  readonly defaultGrantType?: string
+  /** False: no refresh tokens at all. A function decides for each request. Default true. */
+  readonly refreshable?: boolean | ((request: DecidedRequest) => boolean | Promise<boolean>)
+  /** How access tokens are used. Default `'bearer'` (RFC 6750). */
+  readonly authenticationMethod?: 'bearer'
+  /** How access tokens are written. Default `opaque()`. */
+  readonly accessTokens?: AccessTokenFormat
+  /** How clients prove who they are. Default: `clientSecretBasic()`, `clientSecretPost()`, `none()`. */
+  readonly clientAuthenticationMethods?: readonly ClientAuthenticationMethod[]
+  /** Where it is remembered. Default: `memoryStore()`, which ends with the process and warns in production. */
+  readonly store?: Store
+  /** Milliseconds that one call of the store, or of the clients function, may take before the answer is 503. Default 2000. */
+  readonly storeTimeout?: number
+  /** The URL of this server, without query or fragment (RFC 8414 §2). Records of another issuer are unknown to it. Default: none. */
+  readonly issuer?: string
+  /** Lifetime of access tokens, or a function of the request. A client's or a grant's own goes before a number. Default 3600. */
+  readonly accessTokenLifetime?: number | ((request: DecidedRequest) => number)
+  /** Lifetime of authorization codes, at most 600. Default 60. */
+  readonly codeLifetime?: number
+  /** How long an Authorization may be refreshed in all. Default 7,776,000 (90 days). */
+  readonly refreshTokenLifetime?: number
+  /** How long a refresh token may lie unused. Default 1,209,600 (14 days). */
+  readonly refreshTokenIdleLifetime?: number
+  /**
+   * How long a client that lost the answer to a refresh may ask for it again. 0 is strict: any second use ends the Authorization, even the
+   * innocent retry. Otherwise a thief who always refreshes within the window, before the client does, is not noticed. At most 600. Default 30.
+   */
+  readonly refreshRetryWindow?: number
+  /** Whether confidential clients get a new refresh token at each refresh; public clients always do (RFC 9700 §4.14.2). Default true. */
+  readonly rotateRefreshTokens?: boolean
+  /** How many live opaque access tokens one Authorization may have; one more drops the oldest. Default 100. */
+  readonly maxAccessTokens?: number
+  /** A rule of your own before the grant is judged. Throws an exported error to refuse. */
+  readonly beforeGrant?: (request: Omit<DecidedRequest, 'subject' | 'scope'>) => void | Promise<void>
+  /** A rule of your own before tokens are issued. Returns a narrower scope, or undefined; throws an exported error to refuse. */
+  readonly authorize?: (request: DecidedRequest) => Scope | undefined | Promise<Scope | undefined>
+  /** Trusted facts about a request, for hooks, grants and formats. Gets the request object of the framework. */
+  readonly context?: (request: never) => Context | Promise<Context>
+  /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
+  readonly allowInsecureTransport?: boolean
+  /**
+   * Whether `X-Forwarded-Proto` of the peer with that address is believed. For Connect and node:http; Express has its own `trust proxy`.
+   * Default: nobody's.
+   */
+  readonly trustProxy?: (address: string) => boolean
+  /** The largest body in bytes. Default 16,384. */
+  readonly maxBodySize?: number
+  /** A page about errors, sent as `error_uri`. Default: none. */
+  readonly errorUri?: string
+  /** The realm in challenges of protected resources. Default `oauth2`. */
+  readonly realm?: string
+  /** Told what happens. What it throws is swallowed. */
+  readonly onEvent?: EventListener
+  /** Now, in whole seconds since the epoch. Default: the system's clock. */
+  readonly clock?: () => number
+  /** Seconds by which the clocks of several machines may differ. Default 5. */
+  readonly clockTolerance?: number
+}

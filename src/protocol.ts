@@ -1,0 +1,268 @@
+/**
+ * Plain requests in, plain responses out: the form in which the endpoints see HTTP.
+ *
+ * Here are the checks of the transport (RFC 6749 §3.2), the parameters of a form body (Appendix B), and the JSON
+ * response with its headers (§5.1, §5.2). Who sent the request, and what for, is not known here.
+ */
+import { isUtf8 } from 'node:buffer'
+import { InvalidRequest, type OAuthError } from './errors.js'
+
+/** Header fields by name, in any case; several values where a field came more than once. */
+export type HeaderFields = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** What the application knows about a request and the client cannot touch. */
+export type Context = Readonly<Record<string, unknown>>
+
+/** A request, from whatever received it. */
+export interface ProtocolRequest {
+  /** The URL or request target. Where `secure` is absent its scheme says whether the transport was TLS. */
+  readonly url: string
+  readonly method: string
+  readonly headers: HeaderFields
+  /**
+   * The body as text or bytes, or the flat object a form parser made of it; or a function that reads it, which is
+   * called only after method, target and headers were accepted.
+   */
+  readonly body?: unknown
+  /** Trusted facts from the application; handed to hooks and grants, never to the client. */
+  readonly context?: Context | undefined
+  /** Whether the request came over TLS, where the receiver knows better than the URL says. */
+  readonly secure?: boolean
+}
+
+/** A response, for whatever sends it. */
+export interface ProtocolResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Limits and permissions of the transport checks. */
+export interface TransportPolicy {
+  readonly allowInsecureTransport: boolean
+  readonly maxBodySize: number
+}
+
+/** The parameters of a form body: one value each, empty ones left out. Has no prototype. */
+export type Parameters = Readonly<Partial<Record<string, string>>>
+
+/** A form body, read. `resource` and `audience` may repeat (RFC 8707 §2, RFC 8693 §2.1), so they stand apart. */
+export interface Form {
+  readonly parameters: Parameters
+  readonly resource: readonly string[]
+  readonly audience: readonly string[]
+}
+
+const maxParameters = 100
+
+const neverInQuery = new Set([
+  'grant_type', 'client_id', 'client_secret', 'code', 'refresh_token', 'username', 'password', 'scope', 'client_assertion',
+]) // prettier-ignore
+
+/** All values of a header field. `name` is in lower case. */
+export function headerValues(headers: HeaderFields, name: string): readonly string[] {
+  const value = headers[name] ?? headers[Object.keys(headers).find((key) => key.toLowerCase() === name) ?? name]
+  if (value === undefined) return []
+  return typeof value === 'string' ? [value] : value
+}
+
+/** The one value of a header field; several are joined as RFC 9110 §5.3 joins them. `name` is in lower case. */
+export function headerValue(headers: HeaderFields, name: string): string | undefined {
+  const values = headerValues(headers, name)
+  return values.length > 1 ? values.join(', ') : values[0]
+}
+
+/**
+ * Accepts or refuses a request by what stands before its body.
+ *
+ * @throws InvalidRequest with status 400, 405 or 415.
+ * @see RFC 6749 §3.2
+ */
+export function assertTransport(request: ProtocolRequest, endpoint: string, policy: TransportPolicy): void {
+  // RFC 6749 §3.2: the server requires TLS
+  if (!isSecure(request) && !policy.allowInsecureTransport) {
+    throw new InvalidRequest(`the ${endpoint} endpoint requires https`, { reason: 'insecure transport' })
+  }
+  // RFC 6749 §3.2: the endpoint URI has no fragment
+  if (request.url.includes('#')) throw new InvalidRequest('the request target must not have a fragment')
+  // RFC 6749 §3.2: the client uses POST
+  if (request.method !== 'POST') {
+    throw new InvalidRequest(`the ${endpoint} endpoint answers POST only`, { status: 405, allow: 'POST' })
+  }
+  // RFC 6749 §2.3.1: credentials are never in the request URI
+  if (hasParameterInQuery(request.url)) throw new InvalidRequest('parameters belong in the body, not in the query')
+  assertFormContent(request.headers)
+}
+
+/** True when the request came over TLS, as far as its receiver knows. */
+export function isSecure(request: ProtocolRequest): boolean {
+  return request.secure ?? /^https:/i.test(request.url)
+}
+
+function hasParameterInQuery(url: string): boolean {
+  const start = url.indexOf('?')
+  if (start === -1) return false
+  return url
+    .slice(start + 1)
+    .split('&')
+    .some((piece) => neverInQuery.has(decodeLeniently(nameOf(piece))))
+}
+
+function nameOf(piece: string): string {
+  const end = piece.indexOf('=')
+  return end === -1 ? piece : piece.slice(0, end)
+}
+
+function decodeLeniently(text: string): string {
+  try {
+    return decodeFormText(text)
+  } catch {
+    return text
+  }
+}
+
+// RFC 6749 Appendix B: application/x-www-form-urlencoded, in UTF-8
+const formContentType = /^application\/x-www-form-urlencoded[\t ]*(?:;|$)/i
+const charsetParameter = /;[\t ]*charset[\t ]*=[\t ]*"?([^";\t ]*)/i
+
+function assertFormContent(headers: HeaderFields): void {
+  const contentType = headerValue(headers, 'content-type')
+  const charset = contentType === undefined ? undefined : charsetParameter.exec(contentType)?.[1]
+  if (contentType === undefined || !formContentType.test(contentType) || !isUtf8Name(charset)) {
+    throw new InvalidRequest('the body must be application/x-www-form-urlencoded in UTF-8', { status: 415 })
+  }
+  const encoding = headerValue(headers, 'content-encoding')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+    throw new InvalidRequest('the body must not be compressed', { status: 415 })
+  }
+}
+
+function isUtf8Name(charset: string | undefined): boolean {
+  return charset === undefined || /^utf-?8$/i.test(charset)
+}
+
+/**
+ * Reads the form body: every parameter at most once, empty ones as if they were omitted.
+ *
+ * @throws InvalidRequest with status 400, or 413 for a body over the limit.
+ * @see RFC 6749 §3.2, Appendix B
+ */
+export async function readForm(request: ProtocolRequest, policy: TransportPolicy): Promise<Form> {
+  const body: unknown = typeof request.body === 'function' ? await (request.body as () => unknown)() : request.body
+  if (body === undefined || body === null) return collect([])
+  if (typeof body === 'string') return collect(parseFormText(bounded(body, Buffer.byteLength(body), policy)))
+  if (body instanceof URLSearchParams) return collect([...body])
+  if (body instanceof Uint8Array) return collect(parseFormText(decodeUtf8(bounded(body, body.length, policy))))
+  if (typeof body === 'object' && !Array.isArray(body)) return collect(parsedPairs(body))
+  throw new InvalidRequest()
+}
+
+function bounded<T>(body: T, size: number, policy: TransportPolicy): T {
+  if (size > policy.maxBodySize) throw bodyTooLarge()
+  return body
+}
+
+/** The refusal of a body over `maxBodySize`. */
+export function bodyTooLarge(): InvalidRequest {
+  return new InvalidRequest('the body is too large', { status: 413 })
+}
+
+function decodeUtf8(bytes: Uint8Array): string {
+  if (!isUtf8(bytes)) throw new InvalidRequest('the body is not valid UTF-8')
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
+}
+
+type Pair = readonly [name: string, value: string]
+
+function parseFormText(text: string): Pair[] {
+  const pieces = text.split('&').filter((piece) => piece !== '')
+  return pieces.map((piece) => [decodeFormText(nameOf(piece)), decodeFormText(piece.slice(nameOf(piece).length + 1))])
+}
+
+/**
+ * Decodes one name or value of a form, strictly.
+ *
+ * @throws InvalidRequest for a bad percent-escape and for what is not UTF-8.
+ */
+export function decodeFormText(text: string): string {
+  if (!text.includes('%') && !text.includes('+')) return text
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    throw new InvalidRequest('the body is not valid application/x-www-form-urlencoded')
+  }
+}
+
+/** The pairs of a body that the application has parsed. Of such a body only the values can be judged. */
+function parsedPairs(body: object): Pair[] {
+  return Object.entries(body).flatMap(([name, value]: [string, unknown]) => {
+    if (typeof value === 'string') return [[name, value] as const]
+    if (mayRepeat(name) && Array.isArray(value) && value.every((item) => typeof item === 'string')) {
+      return value.map((item) => [name, item] as const)
+    }
+    throw new InvalidRequest('a parameter must be one text')
+  })
+}
+
+function mayRepeat(name: string): name is 'resource' | 'audience' {
+  return name === 'resource' || name === 'audience'
+}
+
+function collect(pairs: readonly Pair[]): Form {
+  if (pairs.length > maxParameters) throw new InvalidRequest('the body has too many parameters')
+  const parameters = Object.create(null) as Partial<Record<string, string>>
+  const repeatable: { resource: string[]; audience: string[] } = { resource: [], audience: [] }
+  const seen = new Set<string>()
+  for (const [name, value] of pairs) {
+    if (mayRepeat(name)) {
+      if (value !== '') repeatable[name].push(value)
+      continue
+    }
+    // RFC 6749 §3.2: parameters must not be included more than once (twice is judged before empty)
+    if (seen.has(name)) throw new InvalidRequest('a parameter is included more than once')
+    seen.add(name)
+    // RFC 6749 §3.2: a parameter without a value is treated as if it were omitted
+    if (value !== '') parameters[name] = value
+  }
+  return { parameters, ...repeatable }
+}
+
+// RFC 6749 §5.1: responses with tokens must not be cached
+const jsonHeaders = Object.freeze({
+  'Content-Type': 'application/json',
+  'Cache-Control': 'no-store',
+  Pragma: 'no-cache',
+})
+
+/** A JSON response that no cache keeps. */
+export function jsonResponse(status: number, body: object): ProtocolResponse {
+  return { status, headers: jsonHeaders, body: JSON.stringify(body) }
+}
+
+/** A response without content, for an endpoint that has nothing to say (RFC 7009 §2.2). */
+export function emptyResponse(status: number): ProtocolResponse {
+  return { status, headers: { 'Cache-Control': 'no-store', Pragma: 'no-cache' }, body: '' }
+}
+
+/**
+ * The JSON error response: `error`, `error_description`, and `error_uri` where one is configured.
+ *
+ * @see RFC 6749 §5.2
+ */
+export function renderError(error: OAuthError, errorUri?: string): ProtocolResponse {
+  const { status, body } = jsonResponse(error.status, {
+    error: error.error,
+    error_description: error.description,
+    ...(errorUri === undefined ? {} : { error_uri: errorUri }),
+  })
+  return { status, body, headers: errorHeaders(error) }
+}
+
+function errorHeaders(error: OAuthError): Record<string, string> {
+  return {
+    ...jsonHeaders,
+    ...(error.challenge === undefined ? {} : { 'WWW-Authenticate': error.challenge }),
+    ...(error.allow === undefined ? {} : { Allow: error.allow }),
+    ...(error.retryAfter === undefined ? {} : { 'Retry-After': String(error.retryAfter) }),
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * The answer to a refresh, sealed under the refresh token that was presented.
+ *
+ * A client that lost the answer still holds that token, and only it can open this: the store holds its hash alone.
+ */
+import type { JsonObject } from './authorization.js'
+import type { Scope } from './scope.js'
+import { seal, unseal } from './secrets.js'
+
+/** The members of a token response, with an instant in the place of `expires_in`. */
+export interface SealedAnswer {
+  readonly members: JsonObject
+  readonly refresh_token: string
+  /** The scope that was asked for, before the application's rules narrowed it. */
+  readonly askedScope: Scope
+  /** Hash of its access token, where the Authorization remembers that; it may have been revoked since. */
+  readonly accessTokenHash?: string
+  readonly accessTokenExpiresAt: number
+}
+
+const purpose = 'answer to a refresh'
+
+/** Seals an answer for whoever holds the refresh token `presented`. */
+export function sealAnswer(answer: SealedAnswer, presented: string, authorization_id: string): string {
+  return seal(JSON.stringify(answer), presented, purpose, authorization_id)
+}
+
+/** Reads an answer back; undefined when `presented` is not the token it was sealed under. */
+export function unsealAnswer(sealed: string, presented: string, authorization_id: string): SealedAnswer | undefined {
+  const text = unseal(sealed, presented, purpose, authorization_id)
+  // What the seal authenticates was written by sealAnswer.
+  return text === undefined ? undefined : (JSON.parse(text) as SealedAnswer)
+}

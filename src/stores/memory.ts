@@ -1,0 +1,180 @@
+/**
+ * Records in the memory of one process: the default for development, and for a server whose tokens may end with it.
+ *
+ * One step of JavaScript is atomic, so each verb is. Live records are never evicted: a full store refuses new ones.
+ * Expired records really go: they stand in buckets by the time at which they end, each write sweeps a few of the buckets that
+ * are due, and a timer that keeps no process alive sweeps the rest.
+ */
+import type { EventFields } from '../events.js'
+import type { ListFilter, Store, StoredRecord } from './store.js'
+
+/** Options of {@link memoryStore}. */
+export interface MemoryStoreOptions {
+  /** How many Authorizations it holds at the most, and apart from them how many guards. Default 1,000,000. */
+  readonly maxRecords?: number
+  /** Now, in seconds since the epoch. Default: the system's clock. */
+  readonly clock?: () => number
+  /** Told once when the store is 80 % full, and again after it has emptied below 70 %. */
+  readonly onEvent?: (event: EventFields) => void
+}
+
+/** A {@link Store} in memory. */
+export interface MemoryStore extends Store {
+  /** How many records it holds, expired ones included that were not swept yet. */
+  readonly size: number
+}
+
+/** Seconds that share a bucket, and that an expired record may stay longer. */
+const bucketWidth = 4
+const sweptPerWrite = 8
+const sweptPerTick = 20_000
+const tick = 5_000
+
+/**
+ * Makes a store in the memory of this process. What it holds is lost when the process ends, and no other process sees it.
+ *
+ * A full store throws on `create`, which is answered 503; it never drops what is still valid.
+ *
+ * @throws TypeError when `maxRecords` is not a positive whole number.
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  const { maxRecords = 1_000_000, clock = () => Math.floor(Date.now() / 1000), onEvent } = options
+  if (!Number.isSafeInteger(maxRecords) || maxRecords < 1) throw new TypeError('maxRecords must be a positive whole number')
+
+  const records = new Map<string, StoredRecord>()
+  const bySubject = new Index()
+  const byClient = new Index()
+  const due = new DueTimes()
+  let guards = 0
+  let filling = false
+  let timer: NodeJS.Timeout | undefined
+
+  function forget(record: StoredRecord): void {
+    records.delete(record.id)
+    if (record.kind === 'guard') guards--
+    bySubject.remove(record.subject, record.id)
+    byClient.remove(record.client_id, record.id)
+  }
+
+  function sweep(limit: number): void {
+    const now = clock()
+    for (const id of due.take(now, limit)) {
+      const record = records.get(id)
+      if (record === undefined) continue
+      if (record.expiresAt < now) forget(record)
+      else due.add(id, record.expiresAt)
+    }
+  }
+
+  function onTick(): void {
+    sweep(sweptPerTick)
+    if (records.size > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+
+  function assertRoom(kind: StoredRecord['kind']): void {
+    const count = kind === 'guard' ? guards : records.size - guards
+    if (count >= maxRecords) throw new Error(`the memory store is full: maxRecords is ${maxRecords}`)
+    const wasFilling = filling
+    filling = count >= maxRecords * (wasFilling ? 0.7 : 0.8)
+    if (filling && !wasFilling) onEvent?.({ type: 'store.filling', reason: `the memory store holds 80 % of maxRecords (${maxRecords})` })
+  }
+
+  function insert(record: StoredRecord): boolean {
+    sweep(sweptPerWrite)
+    if (records.has(record.id)) return false
+    assertRoom(record.kind)
+    records.set(record.id, record)
+    if (record.kind === 'guard') guards++
+    if (record.kind === 'authorization') {
+      bySubject.add(record.subject, record.id)
+      byClient.add(record.client_id, record.id)
+    }
+    due.add(record.id, record.expiresAt)
+    timer ??= setInterval(onTick, tick).unref()
+    return true
+  }
+
+  function exchange(record: StoredRecord, version: string): boolean {
+    sweep(sweptPerWrite)
+    if (records.get(record.id)?.version !== version) return false
+    records.set(record.id, record)
+    return true
+  }
+
+  return {
+    get size() {
+      return records.size
+    },
+    get: (id) => Promise.resolve(records.get(id)),
+    // `async` turns a throw into a rejection: a verb never throws at once.
+    create: async (record) => insert(record),
+    replace: (record, version) => Promise.resolve(exchange(record, version)),
+    async *list(filter: ListFilter) {
+      const ids = filter.subject === undefined ? byClient.get(filter.client_id) : bySubject.get(filter.subject)
+      for (const id of [...ids]) {
+        const record = await Promise.resolve(records.get(id))
+        if (record !== undefined && (filter.client_id === undefined || record.client_id === filter.client_id)) yield record
+      }
+    },
+  }
+}
+
+/** Ids by a text they share. */
+class Index {
+  readonly #ids = new Map<string, Set<string>>()
+
+  get(key: string): ReadonlySet<string> {
+    return this.#ids.get(key) ?? new Set()
+  }
+
+  add(key: string | undefined, id: string): void {
+    if (key === undefined) return
+    const ids = this.#ids.get(key)
+    if (ids === undefined) this.#ids.set(key, new Set([id]))
+    else ids.add(id)
+  }
+
+  remove(key: string | undefined, id: string): void {
+    if (key === undefined) return
+    const ids = this.#ids.get(key)
+    if (ids?.delete(id) === true && ids.size === 0) this.#ids.delete(key)
+  }
+}
+
+/** Ids by the time at which to look at them. A record whose end has moved is found at its old time, and put back. */
+class DueTimes {
+  readonly #buckets = new Map<number, string[]>()
+  #earliest = Infinity
+
+  add(id: string, expiresAt: number): void {
+    const slot = Math.floor(expiresAt / bucketWidth) + 1
+    const bucket = this.#buckets.get(slot)
+    if (bucket === undefined) this.#buckets.set(slot, [id])
+    else bucket.push(id)
+    if (slot < this.#earliest) this.#earliest = slot
+  }
+
+  /** Takes out up to `limit` ids whose time has come. */
+  take(now: number, limit: number): string[] {
+    const taken: string[] = []
+    const present = Math.floor(now / bucketWidth)
+    while (taken.length < limit && this.#earliest <= present) {
+      const bucket = this.#buckets.get(this.#earliest)
+      const id = bucket?.pop()
+      if (id !== undefined) taken.push(id)
+      if (bucket !== undefined && bucket.length > 0) continue
+      this.#buckets.delete(this.#earliest)
+      this.#earliest = this.#buckets.size === 0 ? Infinity : this.#nextSlot(present)
+    }
+    return taken
+  }
+
+  /** The next slot that holds something, or the first one that is not due yet. */
+  #nextSlot(present: number): number {
+    let slot = this.#earliest + 1
+    while (slot <= present && !this.#buckets.has(slot)) slot++
+    return slot
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * The seam of storage: four verbs over small records, each of them one step in whatever keeps them.
+ *
+ * A store knows nothing of OAuth. It finds, inserts, and replaces under a condition; that is all the endpoints need to be
+ * right under any concurrency. What the records mean is in `authorization-record.ts`; how the verbs are used, in `ledger.ts`.
+ */
+import type { JsonObject } from '../authorization.js'
+
+/**
+ * Where Authorizations are remembered. Every verb either does what it says or throws; what it throws is answered
+ * `503 temporarily_unavailable`.
+ */
+export interface Store {
+  /**
+   * The record, or undefined. May return one past its `expiresAt`: expiry is judged by the caller's clock, in one place.
+   * Never drops a record early.
+   */
+  get(id: string): Promise<StoredRecord | undefined>
+  /**
+   * Inserts. False when the id exists, even where it has expired and was not yet swept. Atomic: of any number of callers
+   * with one id exactly one sees true, so this verb is also the replay guard for one-time values.
+   */
+  create(record: StoredRecord): Promise<boolean>
+  /**
+   * Replaces the record of that id if the stored version still is `version`; false when it is not, or is gone. Atomic: a second
+   * caller with the same `version` sees false.
+   */
+  replace(record: StoredRecord, version: string): Promise<boolean>
+  /** The Authorizations of a subject, of a client, or of both. Those written while it runs may be missing. */
+  list(filter: ListFilter): AsyncIterable<StoredRecord>
+}
+
+/** Whose Authorizations to list. */
+export type ListFilter =
+  { readonly subject: string; readonly client_id?: string } | { readonly client_id: string; readonly subject?: undefined }
+
+/** What a record is for. Only an `authorization` has an id that a credential can name. */
+export type RecordKind = 'authorization' | 'alias' | 'guard' | 'client'
+
+/** One record. `data` is plain JSON; the other members are what a store may index. */
+export interface StoredRecord {
+  readonly id: string
+  /** Fresh random text at every write: never a counter, which would repeat itself after a restore. */
+  readonly version: string
+  readonly kind: RecordKind
+  /** The server it belongs to, where that has a name. */
+  readonly issuer?: string
+  readonly subject?: string
+  readonly client_id?: string
+  /** When it may be forgotten, in whole seconds since the epoch. */
+  readonly expiresAt: number
+  /** The number of the form of `data`. */
+  readonly format: number
+  readonly data: JsonObject
+}
+
+/** The form of `data` that this release writes, and the newest that it reads. */
+export const recordFormat = 1

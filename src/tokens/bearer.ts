@@ -1,0 +1,27 @@
+/**
+ * Bearer tokens: whoever holds one may use it.
+ *
+ * @see RFC 6750
+ */
+import { headerValue } from '../protocol.js'
+import type { TokenType } from './access-token.js'
+
+// RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive
+const bearerCredentials = /^ *bearer +([A-Za-z0-9\-._~+/]+=*) *$/i
+
+/** The default type of access tokens: `Authorization: Bearer <token>`. */
+export function bearer(): TokenType {
+  return {
+    authenticationMethod: 'bearer',
+    token_type: 'Bearer',
+    presented({ headers }) {
+      const header = headerValue(headers, 'authorization')
+      return header === undefined ? undefined : bearerCredentials.exec(header)?.[1]
+    },
+  }
+}
+
+/** The header fields with which a client uses a bearer token. */
+export function bearerHeader(token: string): { Authorization: string } {
+  return { Authorization: `Bearer ${token}` }
+}

@@ -1,0 +1,18 @@
+/** A bound on waiting for what is not ours: a store, or a function of the application. */
+
+/** What `work` resolves to, or a rejection with `late()` when it takes longer than `timeout` milliseconds. The work itself goes on. */
+export async function withinTime<T>(timeout: number, work: () => Promise<T>, late: () => Error): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    return await Promise.race([
+      work(),
+      new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => {
+          reject(late())
+        }, timeout)
+      }),
+    ])
+  } finally {
+    clearTimeout(timer)
+  }
+}
