@@ -9,7 +9,7 @@
  *   refresh token n ──rotated──▶ refresh token n+1, which remembers n for a retry
  *   anything ──revoked──▶ revoked, for good
  */
-import { hasRightTag, type RefreshTokenText } from './credentials.js'
+import { wasIssuedWith, type RefreshTokenText } from './credentials.js'
 import { matchesDigest } from './secrets.js'
 import type { Scope } from './scope.js'
 
@@ -39,6 +39,8 @@ export interface Authorization {
   readonly refreshToken?: RefreshToken
   /** Live opaque access tokens, oldest first. */
   readonly accessTokens: readonly OpaqueAccessToken[]
+  /** Self-contained access tokens that were revoked one by one and have not expired yet. */
+  readonly revokedTokens?: readonly RevokedToken[]
   /** What the application wants to find again in its hooks; never sent. */
   readonly extra?: JsonObject
 }
@@ -82,6 +84,14 @@ export interface OpaqueAccessToken {
   readonly expiresAt: number
   readonly scope: Scope
   readonly resource: readonly string[]
+  /** What its type keeps about it, sealed under its text: the key of a MAC token. */
+  readonly binding?: string
+}
+
+/** A self-contained access token that ended before its time. */
+export interface RevokedToken {
+  readonly jti: string
+  readonly expiresAt: number
 }
 
 /** Whether anything of it may still be used. */
@@ -126,6 +136,17 @@ export function withoutAccessToken(authorization: Authorization, hash: string): 
   return { ...authorization, accessTokens: authorization.accessTokens.filter((token) => token.hash !== hash) }
 }
 
+/** One self-contained access token less; those that have expired since need no mention any more. */
+export function withRevokedToken(authorization: Authorization, token: RevokedToken, now: number): Authorization {
+  const others = (authorization.revokedTokens ?? []).filter(({ jti, expiresAt }) => now < expiresAt && jti !== token.jti)
+  return { ...authorization, revokedTokens: [...others, token] }
+}
+
+/** Whether a self-contained access token of it may still be used. */
+export function isTokenLive(authorization: Authorization, jti: string, now: number): boolean {
+  return isLive(authorization, now) && !(authorization.revokedTokens ?? []).some((revoked) => revoked.jti === jti)
+}
+
 /** A refresh token as its new head, or the same head used again without rotation. */
 export function withRefreshToken(authorization: Authorization, refreshToken: RefreshToken): Authorization {
   return covering({ ...authorization, refreshToken }, refreshToken.expiresAt)
@@ -155,7 +176,7 @@ export type RefreshTokenStanding = 'head' | 'retry' | 'reused' | 'unrecognised'
 
 /** Judges a refresh token. Expiry of the head is not looked at. */
 export function refreshTokenStanding(refreshToken: RefreshToken, token: RefreshTokenText, text: string, now: number): RefreshTokenStanding {
-  if (!hasRightTag(token, refreshToken.key)) return 'unrecognised'
+  if (!wasIssuedWith(refreshToken.key, token)) return 'unrecognised'
   if (token.generation >= refreshToken.generation) {
     return token.generation === refreshToken.generation && matchesDigest(text, refreshToken.hash) ? 'head' : 'unrecognised'
   }

@@ -47,9 +47,11 @@ export function authorizationIdOf(text: string): string | undefined {
 export interface RefreshTokenText {
   readonly authorization_id: string
   readonly generation: number
-  /** What the tag covers. */
-  readonly tagged: string
-  readonly tag: string
+  /**
+   * How it shows that it was issued here: by its tag, and what the tag covers; or, for a text of the application's own, by the alias that was stored
+   * when it was issued.
+   */
+  readonly proof: { readonly tagged: string; readonly tag: string } | 'alias'
 }
 
 /** The text of a new refresh token. `key` is the random key that the Authorization keeps for its tags. */
@@ -64,10 +66,10 @@ export function parseRefreshToken(text: string): RefreshTokenText | undefined {
   const match = refreshTokenText.exec(text)
   if (match === null) return undefined
   const [, tagged = '', authorization_id = '', generation = '', tag = ''] = match
-  return { authorization_id, generation: Number(generation), tagged, tag }
+  return { authorization_id, generation: Number(generation), proof: { tagged, tag } }
 }
 
-/** True when the tag was made with `key`, so the text was once issued from that Authorization. */
-export function hasRightTag(token: RefreshTokenText, key: string): boolean {
-  return equalInConstantTime(hmacSha256(key, token.tagged), token.tag)
+/** True when the text was once issued from the Authorization that has this key: its tag was made with it, or an alias says so. */
+export function wasIssuedWith(key: string, { proof }: RefreshTokenText): boolean {
+  return proof === 'alias' || equalInConstantTime(hmacSha256(key, proof.tagged), proof.tag)
 }

@@ -2,14 +2,19 @@
  * What an application configures. The same object may be handed to every handler: it is then one server.
  * How it is checked and what becomes of it is in `configuration.ts`.
  */
+import type { JsonObject } from './authorization.js'
 import type { ClientAuthenticationMethod } from './client-authentication/method.js'
 import type { Client, ClientMetadata, FindClient } from './clients.js'
+import type { CorsOptions } from './cors.js'
 import type { EventListener } from './events.js'
+import type { FailureCounter } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
 import type { Context, Parameters } from './protocol.js'
 import type { Scope } from './scope.js'
 import type { Store } from './stores/store.js'
-import type { AccessTokenFormat } from './tokens/access-token.js'
+import type { AccessTokenFormat, TokenClaims } from './tokens/access-token.js'
+import type { AccessTokenGenerator } from './tokens/custom.js'
+import type { RefreshTokenGenerator } from './tokens/issue.js'
 
 /** The request that a rule of the application is asked about. */
 export interface DecidedRequest {
@@ -22,6 +27,15 @@ export interface DecidedRequest {
   readonly context: Context
   /** The parameters of the body, without the credentials among them. */
   readonly parameters: Parameters
+}
+
+/** Places of endpoints, as paths or URLs. */
+export interface EndpointPlaces {
+  readonly authorization?: string
+  readonly token?: string
+  readonly revocation?: string
+  readonly introspection?: string
+  readonly jwks?: string
 }
 
 /** The options of a server. All are optional; durations are whole seconds unless another unit is named. */
@@ -41,10 +55,14 @@ export interface ServerOptions {
   readonly defaultGrantType?: string
   /** False: no refresh tokens at all. A function decides for each request. Default true. */
   readonly refreshable?: boolean | ((request: DecidedRequest) => boolean | Promise<boolean>)
-  /** How access tokens are used. Default `'bearer'` (RFC 6750). */
-  readonly authenticationMethod?: 'bearer'
-  /** How access tokens are written. Default `opaque()`. */
-  readonly accessTokens?: AccessTokenFormat
+  /** How access tokens are used: `'bearer'` (RFC 6750), the default, or `'mac'`, with a key for each token. Either is accepted at resources. */
+  readonly authenticationMethod?: 'bearer' | 'mac'
+  /** How access tokens are written: `opaque()`, the default, `jwt(…)`, `encrypted(…)`, a format of yours, or a function that writes the text. */
+  readonly accessTokens?: AccessTokenFormat | AccessTokenGenerator
+  /** Writes the texts of refresh tokens: letters, digits and `-._~+/`, hard to guess, never the same twice. Default: random text. */
+  readonly refreshTokens?: RefreshTokenGenerator
+  /** Members to add to the token response. One that the protocol has is answered 500, and nothing is issued. */
+  readonly responseParameters?: (token: TokenClaims) => JsonObject | Promise<JsonObject>
   /** How clients prove who they are. Default: `clientSecretBasic()`, `clientSecretPost()`, `none()`. */
   readonly clientAuthenticationMethods?: readonly ClientAuthenticationMethod[]
   /** Where it is remembered. Default: `memoryStore()`, which ends with the process and warns in production. */
@@ -76,6 +94,17 @@ export interface ServerOptions {
   readonly authorize?: (request: DecidedRequest) => Scope | undefined | Promise<Scope | undefined>
   /** Trusted facts about a request, for hooks, grants and formats. Gets the request object of the framework. */
   readonly context?: (request: never) => Context | Promise<Context>
+  /** False answers every token request 503 `temporarily_unavailable`: for maintenance. */
+  readonly available?: () => boolean
+  /**
+   * How many failed authentications a minute one client, or one user name, may have from one address before the answer is 429; a counter of your own, for
+   * several processes; or false for no limit. Default 20.
+   */
+  readonly failedAuthenticationLimit?: number | FailureCounter | false
+  /** Which web pages may call the endpoints from a browser. Default: none. */
+  readonly cors?: CorsOptions
+  /** Where the endpoints are, for the metadata: paths that continue the issuer, or URLs. Default: `/oauth2/token` and the like. */
+  readonly endpoints?: EndpointPlaces
   /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
   readonly allowInsecureTransport?: boolean
   /**

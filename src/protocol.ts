@@ -26,6 +26,10 @@ export interface ProtocolRequest {
   readonly body?: unknown
   /** Trusted facts from the application; handed to hooks and grants, never to the client. */
   readonly context?: Context | undefined
+  /** The bytes of the body, where the application kept them beside what it parsed: for signatures over the body. */
+  readonly rawBody?: string | Uint8Array
+  /** The address of the client, for the limit on failed authentication. Default: unknown, and no limit. */
+  readonly address?: string
   /** Whether the request came over TLS, where the receiver knows better than the URL says. */
   readonly secure?: boolean
 }
@@ -237,6 +241,11 @@ const jsonHeaders = Object.freeze({
 /** A JSON response that no cache keeps. */
 export function jsonResponse(status: number, body: object): ProtocolResponse {
   return { status, headers: jsonHeaders, body: JSON.stringify(body) }
+}
+
+/** A JSON document that may be cached by everybody. */
+export function cacheableResponse(body: object, maxAge: number, contentType = 'application/json'): ProtocolResponse {
+  return { status: 200, headers: { 'Content-Type': contentType, 'Cache-Control': `public, max-age=${maxAge}` }, body: JSON.stringify(body) }
 }
 
 /** A response without content, for an endpoint that has nothing to say (RFC 7009 §2.2). */

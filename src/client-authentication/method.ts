@@ -12,11 +12,14 @@ import { InvalidClient, InvalidRequest } from '../errors.js'
 import { headerValues, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
 import { digestOfSecret } from '../client-secrets.js'
+import { withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
 
 /** Where credentials of a client may stand. */
 export interface ClientAuthenticationRequest {
   readonly headers: HeaderFields
   readonly parameters: Parameters
+  /** The client's address, where it is known. */
+  readonly address?: string | undefined
 }
 
 /** Credentials as one method found them in a request. */
@@ -50,6 +53,8 @@ export interface ClientAuthenticationPolicy {
   /** The slow hash that a request for an unknown client has to wait for, where some client has one. */
   readonly decoyHash: () => string | undefined
   readonly clock: () => number
+  /** Counts failures against guessing; undefined: no limit. */
+  readonly failures: FailureCounter | undefined
 }
 
 /**
@@ -60,6 +65,19 @@ export interface ClientAuthenticationPolicy {
  */
 export async function authenticateClient(request: ClientAuthenticationRequest, policy: ClientAuthenticationPolicy): Promise<Client> {
   const { method, credentials } = presentedCredentials(request, policy.clientAuthenticationMethods)
+  const attempt = { kind: 'client', name: credentials.client_id, address: request.address } as const
+  return withinFailureLimit(policy.failures, attempt, isRefusal, () => verifiedClient(method, credentials, policy))
+}
+
+function isRefusal(thrown: unknown): boolean {
+  return thrown instanceof InvalidClient
+}
+
+async function verifiedClient(
+  method: ClientAuthenticationMethod,
+  credentials: PresentedCredentials,
+  policy: ClientAuthenticationPolicy,
+): Promise<Client> {
   const { client_id } = credentials
   const found = isClientId(client_id) ? await policy.findClient(client_id) : undefined
   const client = found !== undefined && mayUse(found, method.name) ? found : undefined

@@ -5,9 +5,11 @@
 import type { Authorization } from '../authorization.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
+import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
 import type { Grant, GrantRequest } from '../grants/grant.js'
 import type { Context, Parameters } from '../protocol.js'
 import { grantableScope, intersectScope, type Scope } from '../scope.js'
+import { identifyRefreshToken } from '../tokens/read.js'
 
 /** A request of an authenticated client for a grant that it may use. */
 export interface AcceptedRequest {
@@ -18,22 +20,44 @@ export interface AcceptedRequest {
   /** Undefined where the request had no `scope`. */
   readonly requestedScope: Scope | undefined
   readonly context: Context
+  /** The client's address, where it is known. */
+  readonly address: string | undefined
   /** What `claimOnce` has won for this request: judging it again must not lose to itself. */
   readonly claimed: Set<string>
 }
 
+/** The credential of an Authorization in a request. */
+export interface PresentedCredential {
+  /** Undefined where the grant presents none, and where the text is not one. */
+  readonly authorization_id?: string
+  readonly refreshToken?: RefreshTokenText | undefined
+}
+
+/** Which Authorization the presented credential names, by its text or, for a text of the application's own, by its alias. */
+export async function presentedCredential({ configuration, grant, parameters }: AcceptedRequest): Promise<PresentedCredential> {
+  const text = grant.presents === undefined ? undefined : parameters[grant.presents]
+  if (text === undefined) return {}
+  if (grant.presents !== 'refresh_token') {
+    const authorization_id = authorizationIdOf(text)
+    return authorization_id === undefined ? {} : { authorization_id }
+  }
+  const refreshToken = await identifyRefreshToken(text, configuration)
+  return refreshToken === undefined ? {} : { authorization_id: refreshToken.authorization_id, refreshToken }
+}
+
 /** The request as a grant sees it, beside the Authorization that its credential names. */
-export function grantRequest(request: AcceptedRequest, authorization: Authorization | undefined): GrantRequest {
+export function grantRequest(request: AcceptedRequest, presented: PresentedCredential, authorization: Authorization | undefined): GrantRequest {
   const { configuration, client, parameters, context } = request
   return {
     client,
     parameters,
     context,
     now: configuration.clock(),
+    refreshToken: presented.refreshToken,
     authorization,
     // RFC 9700 §4.14.2: refresh tokens of public clients are rotated
     rotatesRefreshTokens: client.isPublic || (client.rotateRefreshTokens ?? configuration.rotateRefreshTokens),
-    grantableScope: (granted) => grantableScope(scopeLimits(request, granted)),
+    grantableScope: (granted) => grantableScopeOf(request, granted),
     claimOnce: (namespace, value, expiresAt) => claimOnce(request, namespace, value, expiresAt),
   }
 }
@@ -43,10 +67,12 @@ export function allowedScope({ configuration, client }: AcceptedRequest): Scope 
   return intersectScope(configuration.scopes, client.scope)
 }
 
-function scopeLimits(request: AcceptedRequest, granted: Scope | undefined) {
+/** @throws InvalidScope when more is asked for than may be granted. */
+export function grantableScopeOf(request: AcceptedRequest, granted?: Scope): Scope {
   const requested = request.requestedScope
   const allowed = allowedScope(request)
-  return granted === undefined ? { requested, allowed, fallback: request.client.defaultScope } : { requested, allowed, granted }
+  if (granted !== undefined) return grantableScope({ requested, allowed, granted })
+  return grantableScope({ requested, allowed, fallback: request.client.defaultScope })
 }
 
 async function claimOnce(request: AcceptedRequest, namespace: string, value: string, expiresAt: number): Promise<boolean> {

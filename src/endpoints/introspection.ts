@@ -8,12 +8,12 @@ import { isLive, refreshTokenStanding } from '../authorization.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { parseRefreshToken, type RefreshTokenText } from '../credentials.js'
+import type { RefreshTokenText } from '../credentials.js'
 import { InvalidClient, InvalidRequest } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { assertTransport, jsonResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { formatScope } from '../scope.js'
-import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
+import { identifyRefreshToken, readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
 import { reportRefusal } from './refusal.js'
 
 /**
@@ -26,7 +26,7 @@ export async function createIntrospectionResponse(options: ServerOptions, reques
   try {
     assertTransport(request, 'introspection', configuration)
     const { parameters } = await readForm(request, configuration)
-    const client = await authenticateClient({ headers: request.headers, parameters }, configuration)
+    const client = await authenticateClient({ headers: request.headers, parameters, address: request.address }, configuration)
     // RFC 7662 §2.1: the caller is authorized, so that nobody can scan for tokens
     if (client.isPublic) throw new InvalidClient(undefined, { reason: 'a public client cannot introspect' })
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
@@ -37,18 +37,18 @@ export async function createIntrospectionResponse(options: ServerOptions, reques
 }
 
 async function describeToken(configuration: Configuration, client: Client, text: string): Promise<object | undefined> {
-  const refreshToken = parseRefreshToken(text)
+  const refreshToken = await identifyRefreshToken(text, configuration)
   if (refreshToken !== undefined) return describeRefreshToken(configuration, client, refreshToken, text)
-  const token = await readAccessToken(text, configuration)
+  const token = await readAccessToken(text, configuration, true)
   if (token === undefined) return undefined
-  const concerns = client.introspect || token.client_id === client.client_id || token.resource.includes(client.client_id)
+  const concerns = client.introspect || token.client_id === client.client_id || token.audience.includes(client.client_id)
   if (!concerns) return undefined
   return {
     ...describe(configuration, token),
     iat: token.issuedAt,
     exp: token.expiresAt,
-    token_type: configuration.tokenType.token_type,
-    ...(token.resource.length === 0 ? {} : { aud: token.resource.length === 1 ? token.resource[0] : token.resource }),
+    token_type: token.binding === undefined ? 'Bearer' : 'mac',
+    ...(token.audience.length === 0 ? {} : { aud: token.audience.length === 1 ? token.audience[0] : token.audience }),
   }
 }
 

@@ -10,7 +10,7 @@ import type { Continuation, NewAuthorization } from '../grants/grant.js'
 import type { DecidedRequest } from '../options.js'
 import { isWithinScope, parseScope, type Scope } from '../scope.js'
 import type { TokenOrder } from '../tokens/issue.js'
-import { allowedScope, grantRequest, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
+import { allowedScope, grantableScopeOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
 
 const longestLifetime = 31_536_000
 
@@ -74,7 +74,7 @@ function readSubject({ subject }: NewAuthorization): string | undefined {
 }
 
 function readScope(request: AcceptedRequest, { scope }: NewAuthorization): Scope {
-  if (scope === undefined) return grantRequest(request, undefined).grantableScope()
+  if (scope === undefined) return grantableScopeOf(request)
   const granted = parseScope(typeof scope === 'string' ? scope : scope.join(' '))
   // RFC 6749 §3.3: a grant of the application's own stays within what server and client allow, too
   if (!isWithinScope(granted, allowedScope(request))) {

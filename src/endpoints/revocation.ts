@@ -4,17 +4,18 @@
  * A refresh token takes its whole Authorization with it, an access token only itself. An unknown token and somebody else's are
  * answered 200 and nothing happens; a revocation that was not written is never answered 200.
  */
-import { withoutAccessToken, withRevocation, type Authorization } from '../authorization.js'
+import { isTokenLive, withoutAccessToken, withRevocation, withRevokedToken, type Authorization } from '../authorization.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { hasRightTag, parseRefreshToken } from '../credentials.js'
-import { InvalidRequest, OAuthError } from '../errors.js'
+import { wasIssuedWith, type RefreshTokenText } from '../credentials.js'
+import { InvalidRequest } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { ServerOptions } from '../options.js'
 import { assertTransport, emptyResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { sha256 } from '../secrets.js'
-import { activeToken } from '../tokens/read.js'
+import type { SelfContainedReading } from '../tokens/access-token.js'
+import { identifyAccessToken, identifyRefreshToken, opaqueToken, revokedTokens } from '../tokens/read.js'
 import { reportRefusal } from './refusal.js'
 
 /**
@@ -27,7 +28,7 @@ export async function createRevocationResponse(options: ServerOptions, request: 
   try {
     assertTransport(request, 'revocation', configuration)
     const { parameters } = await readForm(request, configuration)
-    const client = await authenticateClient({ headers: request.headers, parameters }, configuration)
+    const client = await authenticateClient({ headers: request.headers, parameters, address: request.address }, configuration)
     // RFC 7009 §2.1: token is required; token_type_hint is only a hint, and not needed here
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
     await revokeToken(configuration, client, parameters.token)
@@ -38,20 +39,36 @@ export async function createRevocationResponse(options: ServerOptions, request: 
 }
 
 async function revokeToken(configuration: Configuration, client: Client, text: string): Promise<void> {
-  const refreshToken = parseRefreshToken(text)
-  if (refreshToken !== undefined) {
-    return change(configuration, client, refreshToken.authorization_id, 'authorization.revoked', (authorization, now) => {
-      const key = authorization.refreshToken?.key
-      // A token of any generation is proof enough that its holder may end the Authorization.
-      return key !== undefined && hasRightTag(refreshToken, key) ? withRevocation(authorization, now) : undefined
-    })
-  }
-  const reading = await configuration.accessTokenFormat.read(text)
-  // RFC 7009 §2.2.1: a token that carries everything itself cannot be ended here
-  if (reading?.kind === 'self-contained') throw new OAuthError('unsupported_token_type', 'tokens of this type cannot be revoked')
+  const refreshToken = await identifyRefreshToken(text, configuration)
+  if (refreshToken !== undefined) return revokeRefreshToken(configuration, client, refreshToken)
+  const reading = await identifyAccessToken(text, configuration)
+  if (reading?.kind === 'self-contained') return revokeSelfContained(configuration, client, reading)
   if (reading === undefined) return
   await change(configuration, client, reading.authorization_id, 'token.revoked', (authorization, now) =>
-    activeToken(authorization, text, now) === undefined ? undefined : withoutAccessToken(authorization, sha256(text)),
+    opaqueToken(authorization, text, now) === undefined ? undefined : withoutAccessToken(authorization, sha256(text)),
+  )
+}
+
+async function revokeRefreshToken(configuration: Configuration, client: Client, token: RefreshTokenText): Promise<void> {
+  await change(configuration, client, token.authorization_id, 'authorization.revoked', (authorization, now) => {
+    const key = authorization.refreshToken?.key
+    // A token of any generation is proof enough that its holder may end the Authorization.
+    return key !== undefined && wasIssuedWith(key, token) ? withRevocation(authorization, now) : undefined
+  })
+}
+
+/** A self-contained token is noted as revoked: in its Authorization, or as a guard where it has none. Who does not ask the store goes on to accept it. */
+async function revokeSelfContained(configuration: Configuration, client: Client, token: SelfContainedReading): Promise<void> {
+  const { authorization_id, jti, expiresAt } = token
+  const { clock, ledger, emit } = configuration
+  if (token.client_id !== client.client_id || clock() >= expiresAt) return
+  if (authorization_id === undefined) {
+    await ledger.claimOnce(revokedTokens, jti, expiresAt)
+    emit({ type: 'token.revoked', client_id: client.client_id })
+    return
+  }
+  await change(configuration, client, authorization_id, 'token.revoked', (authorization, now) =>
+    isTokenLive(authorization, jti, now) ? withRevokedToken(authorization, { jti, expiresAt }, now) : undefined,
   )
 }
 

@@ -10,9 +10,9 @@ import type { Authorization, JsonObject } from '../authorization.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { authorizationIdOf } from '../credentials.js'
-import { InvalidRequest, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
+import { InvalidGrant, InvalidRequest, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
 import type { EventFields } from '../events.js'
+import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, NewAuthorization } from '../grants/grant.js'
 import type { ServerOptions } from '../options.js'
 import {
@@ -27,7 +27,7 @@ import {
 import { formatScope, parseScope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
 import { issueTokens, repeatedMembers } from '../tokens/issue.js'
-import { grantRequest, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
+import { grantRequest, presentedCredential, withoutCredentials, type AcceptedRequest, type PresentedCredential } from './accepted-request.js'
 import { approvedScope, orderTokens } from './order.js'
 import { reportRefusal } from './refusal.js'
 
@@ -47,14 +47,20 @@ export async function createTokenResponse(options: ServerOptions, request: Proto
 
 /** Everything before the grant is looked at: the request is well-formed, and its client is known and may ask. */
 export async function accept(configuration: Configuration, request: ProtocolRequest): Promise<AcceptedRequest> {
+  assertAvailable(configuration)
   assertTransport(request, 'token', configuration)
+  const { address } = request
   const { parameters } = await readForm(request, configuration)
-  const client = await authenticateClient({ headers: request.headers, parameters }, configuration)
+  const client = await authenticateClient({ headers: request.headers, parameters, address }, configuration)
   const grant = chooseGrant(parameters, client, configuration)
   const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
   const context = request.context ?? {}
   await configuration.beforeGrant?.({ grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) })
-  return { configuration, client, grant, parameters, requestedScope, context, claimed: new Set() }
+  return { configuration, client, grant, parameters, requestedScope, context, address, claimed: new Set() }
+}
+
+function assertAvailable({ available }: Configuration): void {
+  if (available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
 }
 
 function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGrantType }: Configuration): Grant {
@@ -79,24 +85,20 @@ type Outcome = { readonly event: EventFields } & (
 /** Judges the grant, mints, and writes, as one step. */
 export async function settle(request: AcceptedRequest): Promise<JsonObject> {
   const { emit, ledger } = request.configuration
-  const outcome = await ledger.settle(presentedId(request), (current) => decide(request, current))
+  const presented = await presentedCredential(request)
+  const outcome = await ledger.settle(presented.authorization_id, (current) => decide(request, presented, current))
   emit(outcome.event)
   if ('error' in outcome) throw outcome.error
   if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped' })
   return outcome.members
 }
 
-/** The id of the Authorization that the presented credential names. */
-function presentedId({ grant, parameters }: AcceptedRequest): string | undefined {
-  const text = grant.presents === undefined ? undefined : parameters[grant.presents]
-  return text === undefined ? undefined : authorizationIdOf(text)
-}
-
 /** The same judgement without tokens. What a refusal has to change, it changes. */
 export async function rehearse(request: AcceptedRequest): Promise<void> {
   const { emit, ledger } = request.configuration
-  const outcome = await ledger.settle<Outcome | undefined>(presentedId(request), async (current) => {
-    const decision = await request.grant.authorize(grantRequest(request, current))
+  const presented = await presentedCredential(request)
+  const outcome = await ledger.settle<Outcome | undefined>(presented.authorization_id, async (current) => {
+    const decision = await judge(request, presented, current)
     if (decision.kind === 'refuse') return refused(request, decision)
     if (decision.kind !== 'repeat') await orderTokens(request, decision)
     return { result: undefined }
@@ -106,18 +108,32 @@ export async function rehearse(request: AcceptedRequest): Promise<void> {
   throw outcome.error
 }
 
-async function decide(request: AcceptedRequest, current: Authorization | undefined): Promise<Settlement<Outcome>> {
-  const decision = await request.grant.authorize(grantRequest(request, current))
+async function decide(
+  request: AcceptedRequest,
+  presented: PresentedCredential,
+  current: Authorization | undefined,
+): Promise<Settlement<Outcome>> {
+  const decision = await judge(request, presented, current)
   if (decision.kind === 'refuse') return refused(request, decision)
   if (decision.kind === 'repeat') return repeat(request, decision)
   return issue(request, decision)
 }
 
+/** What the grant says. Where it takes a name that can be guessed at, a refusal counts. */
+async function judge(request: AcceptedRequest, presented: PresentedCredential, current: Authorization | undefined): Promise<GrantDecision> {
+  const { grant, parameters, address, configuration } = request
+  const name = grant.limitedBy === undefined ? undefined : parameters[grant.limitedBy]
+  const isRefusal = (thrown: unknown) => thrown instanceof InvalidGrant
+  return withinFailureLimit(configuration.failures, { kind: 'username', name, address }, isRefusal, async () =>
+    grant.authorize(grantRequest(request, presented, current)),
+  )
+}
+
 async function issue(request: AcceptedRequest, decision: NewAuthorization | Continuation): Promise<Settlement<Outcome>> {
   const order = await orderTokens(request, decision)
-  const { next, members, dropped } = await issueTokens(order, request.configuration)
+  const { next, aliases, members, dropped } = await issueTokens(order, request.configuration)
   const event = describe(request, 'token.issued', next ?? { subject: order.subject }, formatScope(order.scope))
-  return { result: { members, dropped, event }, ...(next === undefined ? {} : { next }) }
+  return { result: { members, dropped, event }, ...(next === undefined ? {} : { next, aliases }) }
 }
 
 /** The earlier answer once more, unless the application's rules would answer otherwise by now. */

@@ -6,6 +6,7 @@
  */
 import type { Authorization, JsonObject, RefreshTokenStep } from '../authorization.js'
 import type { Client } from '../clients.js'
+import type { RefreshTokenText } from '../credentials.js'
 import type { OAuthError } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { Context, Parameters } from '../protocol.js'
@@ -20,6 +21,10 @@ export interface Grant {
   readonly presents?: string
   /** Whether clients that prove nothing may use it. Default false. */
   readonly publicClients?: boolean
+  /** The parameter with the name under which failures are counted against guessing, such as `username`. Default: none. */
+  readonly limitedBy?: string
+  /** Said once when a server with this grant starts. */
+  readonly warning?: string
   /** Lifetime of its access tokens in seconds. Default: the server's. */
   readonly accessTokenLifetime?: number
   /**
@@ -39,6 +44,8 @@ export interface GrantRequest {
   readonly context: Context
   /** Now, in seconds since the epoch. */
   readonly now: number
+  /** The refresh token that was presented, taken apart. */
+  readonly refreshToken: RefreshTokenText | undefined
   /** The Authorization that the credential in `presents` names. It may be expired, revoked or somebody else's. */
   readonly authorization: Authorization | undefined
   /** Whether this client gets a new refresh token at each refresh. */

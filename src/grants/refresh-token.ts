@@ -12,7 +12,6 @@
  * @see RFC 6749 §6, RFC 9700 §4.14
  */
 import { isLive, refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization.js'
-import { parseRefreshToken } from '../credentials.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
 import { unsealAnswer, type SealedAnswer } from '../sealed-answer.js'
 import type { Grant, GrantDecision, GrantRequest } from './grant.js'
@@ -56,8 +55,7 @@ function refuse(reason: string): never {
   throw new InvalidGrant(undefined, { reason })
 }
 
-function presentedRefreshToken({ authorization, client, now }: GrantRequest, text: string) {
-  const token = parseRefreshToken(text)
+function presentedRefreshToken({ authorization, client, now, refreshToken: token }: GrantRequest, text: string) {
   const state = authorization?.refreshToken
   if (token === undefined || authorization === undefined || state === undefined) return refuse('unknown refresh token')
   const standing = refreshTokenStanding(state, token, text, now)

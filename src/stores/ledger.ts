@@ -10,7 +10,7 @@
  * Every call is bounded in time. What a store throws, and what cannot be read, becomes `TemporarilyUnavailable`: a failing
  * store is never the client's fault. A write whose outcome is unknown is not repeated and gives out nothing.
  */
-import { fromRecord, toRecord } from '../authorization-record.js'
+import { fromRecord, toRecord } from './authorization-record.js'
 import type { Authorization } from '../authorization.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
@@ -22,7 +22,18 @@ import { Turns } from './turns.js'
 /** What a decision leads to: the state to write, where there is one, and the result that stands once it is written. */
 export interface Settlement<T> {
   readonly next?: Authorization
+  /** Texts without an id inside by which that Authorization has to be found. Written before it. */
+  readonly aliases?: readonly Alias[]
   readonly result: T
+}
+
+/** A credential whose text is the application's own, and what it points at. */
+export interface Alias {
+  readonly text: string
+  readonly authorization_id: string
+  /** Where it is a refresh token. */
+  readonly generation?: number
+  readonly expiresAt: number
 }
 
 /** What the ledger needs to know. */
@@ -81,19 +92,53 @@ export class Ledger {
    * @throws TemporarilyUnavailable when the store fails.
    */
   async claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean> {
-    const { issuer, clockTolerance } = this.#settings
-    const record: StoredRecord = {
-      id: `guard:${sha256(JSON.stringify([issuer ?? null, namespace, value]))}`,
-      version: randomText(versionSize),
-      kind: 'guard',
-      ...(issuer === undefined ? {} : { issuer }),
-      expiresAt: expiresAt + clockTolerance,
-      format: recordFormat,
-      data: {},
-    }
+    const record: StoredRecord = { ...this.#newRecord(this.#guardId(namespace, value), expiresAt), kind: 'guard', data: {} }
     if (await this.#call((store) => store.create(record))) return true
     const stored = await this.#call((store) => store.get(record.id))
     return stored?.version === record.version
+  }
+
+  /** Whether a one-time value was claimed, and is still remembered. */
+  async wasClaimed(namespace: string, value: string): Promise<boolean> {
+    return (await this.#call((store) => store.get(this.#guardId(namespace, value)))) !== undefined
+  }
+
+  /** What a text of the application's own points at, or undefined. */
+  async findAlias(text: string): Promise<Pick<Alias, 'authorization_id' | 'generation'> | undefined> {
+    const record = await this.#call((store) => store.get(this.#aliasId(text)))
+    if (record === undefined) return undefined
+    const { authorization_id, generation } = record.data
+    if (record.kind !== 'alias' || typeof authorization_id !== 'string') return undefined
+    return typeof generation === 'number' ? { authorization_id, generation } : { authorization_id }
+  }
+
+  /** Writes an alias. One that exists and points elsewhere means that a generator repeated itself: nothing may be issued. */
+  async #writeAlias({ text, authorization_id, generation, expiresAt }: Alias): Promise<void> {
+    const data = generation === undefined ? { authorization_id } : { authorization_id, generation }
+    const record = { ...this.#newRecord(this.#aliasId(text), expiresAt), kind: 'alias', data } as const
+    if (await this.#call((store) => store.create(record))) return
+    const existing = await this.findAlias(text)
+    if (existing?.authorization_id === authorization_id && existing.generation === generation) return
+    throw new ServerError(undefined, { reason: 'a generator repeated itself: its text belongs to another authorization' })
+  }
+
+  #newRecord(id: string, expiresAt: number) {
+    const { issuer, clockTolerance } = this.#settings
+    return {
+      id,
+      version: randomText(versionSize),
+      ...(issuer === undefined ? {} : { issuer }),
+      expiresAt: expiresAt + clockTolerance,
+      format: recordFormat,
+    }
+  }
+
+  #guardId(namespace: string, value: string): string {
+    return `guard:${sha256(JSON.stringify([this.#settings.issuer ?? null, namespace, value]))}`
+  }
+
+  #aliasId(text: string): string {
+    return `alias:${sha256(JSON.stringify([this.#settings.issuer ?? null, text]))}`
   }
 
   async #settleFrom<T>(
@@ -103,8 +148,9 @@ export class Ledger {
   ): Promise<T> {
     const deadline = performance.now() + this.#settings.timeout
     for (let current = read; ;) {
-      const { next, result } = await decide(current)
+      const { next, aliases = [], result } = await decide(current)
       if (next === undefined) return result
+      for (const alias of aliases) await this.#writeAlias(alias)
       const version = randomText(versionSize)
       if (await this.#write(next, version)) return result
       const stored = await this.find(next.id)

@@ -6,8 +6,18 @@
 import { headerValue } from '../protocol.js'
 import type { TokenType } from './access-token.js'
 
+const bearerScheme = /^ *bearer(?: |$)/i
+
 // RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive
 const bearerCredentials = /^ *bearer +([A-Za-z0-9\-._~+/]+=*) *$/i
+
+// RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
+
+/** True for a text that can be sent as a bearer token. */
+export function isBearerText(text: string): boolean {
+  return b64token.test(text)
+}
 
 /** The default type of access tokens: `Authorization: Bearer <token>`. */
 export function bearer(): TokenType {
@@ -16,8 +26,12 @@ export function bearer(): TokenType {
     token_type: 'Bearer',
     presented({ headers }) {
       const header = headerValue(headers, 'authorization')
-      return header === undefined ? undefined : bearerCredentials.exec(header)?.[1]
+      if (header === undefined || !bearerScheme.test(header)) return undefined
+      return bearerCredentials.exec(header)?.[1] ?? ''
     },
+    // A token that was issued with a key is worth nothing without it.
+    verify: (_request, { binding }) =>
+      binding === undefined ? undefined : 'a token that is bound to a key was presented as a bearer token',
   }
 }
 

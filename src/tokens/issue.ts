@@ -17,17 +17,27 @@ import {
   type RefreshTokenStep,
 } from '../authorization.js'
 import type { Client } from '../clients.js'
+import { ServerError } from '../errors.js'
 import { newRefreshTokenText } from '../credentials.js'
 import type { Context } from '../protocol.js'
 import { formatScope, type Scope } from '../scope.js'
 import { sealAnswer, type SealedAnswer } from '../sealed-answer.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
-import type { AccessTokenFormat, TokenType } from './access-token.js'
+import type { Alias } from '../stores/ledger.js'
+import type { AccessTokenFormat, TokenBinding, TokenClaims, TokenType } from './access-token.js'
+import { isBearerText } from './bearer.js'
+
+/** Writes the text of a refresh token. Must be hard to guess and never the same twice. */
+export type RefreshTokenGenerator = (token: TokenClaims) => string | Promise<string>
 
 /** What issuing needs of the server. Durations in seconds. */
 export interface IssuingPolicy {
   readonly accessTokenFormat: AccessTokenFormat
   readonly tokenType: TokenType
+  /** Writes the texts of refresh tokens, where the application does. */
+  readonly refreshTokens: RefreshTokenGenerator | undefined
+  /** Adds members to the response. */
+  readonly responseParameters: ((token: TokenClaims) => JsonObject | Promise<JsonObject>) | undefined
   readonly issuer: string | undefined
   readonly maxAccessTokens: number
   readonly refreshTokenLifetime: number
@@ -57,27 +67,85 @@ export interface TokenOrder {
 /** The tokens, and the state that must be written before they are handed out. */
 export interface IssuedTokens {
   readonly next: Authorization | undefined
+  /** To be written before `next`: texts by which it has to be found. */
+  readonly aliases: readonly Alias[]
   readonly members: JsonObject
   /** How many live access tokens went because there were too many. */
   readonly dropped: number
 }
 
-/** Mints what was ordered. May be called again for the same request, with another state. */
+/**
+ * Mints what was ordered. May be called again for the same request, with another state.
+ *
+ * @throws ServerError when a function of the application answers something that cannot be sent.
+ */
 export async function issueTokens(order: TokenOrder, policy: IssuingPolicy): Promise<IssuedTokens> {
-  const expiresAt = order.now + order.accessTokenLifetime
-  const access_token = await policy.accessTokenFormat.issue(accessTokenClaims(order, policy, expiresAt))
-  const remembered = rememberAccessToken(order, policy, access_token, expiresAt)
-  const refreshed = stepRefreshToken(order, policy, remembered.authorization)
+  const claims = tokenClaims(order, policy)
+  const { authorization_id } = claims
+  const access_token = assertSendable(await policy.accessTokenFormat.issue(claims), 'accessTokens')
+  const binding = authorization_id === undefined ? undefined : policy.tokenType.bind?.(access_token, authorization_id)
+  const remembered = rememberAccessToken(order, policy, access_token, claims.expiresAt, binding)
+  const refreshed = await stepRefreshToken(order, policy, remembered.authorization)
+  const members = await responseMembers(order, policy, claims, { access_token, binding, refresh_token: refreshed.text })
+  const hash = remembered.hash === undefined ? {} : { accessTokenHash: remembered.hash }
+  const answer = { members, askedScope: order.askedScope, accessTokenExpiresAt: claims.expiresAt, ...hash }
+  return {
+    next: rememberAnswer(order, policy, refreshed, answer),
+    aliases: aliases(policy, refreshed, access_token, claims),
+    members,
+    dropped: remembered.dropped,
+  }
+}
+
+interface Minted {
+  readonly access_token: string
+  readonly binding: TokenBinding | undefined
+  readonly refresh_token: string | undefined
+}
+
+/** RFC 6749 §5.1, and what token type and application add. */
+async function responseMembers(order: TokenOrder, policy: IssuingPolicy, claims: TokenClaims, minted: Minted): Promise<JsonObject> {
+  const { access_token, binding, refresh_token } = minted
   const members: JsonObject = {
     access_token,
     token_type: policy.tokenType.token_type,
     expires_in: order.accessTokenLifetime,
-    ...(refreshed.text === undefined ? {} : { refresh_token: refreshed.text }),
+    ...(refresh_token === undefined ? {} : { refresh_token }),
     ...(order.scope.length === 0 ? {} : { scope: formatScope(order.scope) }),
+    ...binding?.members,
   }
-  const hash = remembered.hash === undefined ? {} : { accessTokenHash: remembered.hash }
-  const answer = { members, askedScope: order.askedScope, accessTokenExpiresAt: expiresAt, ...hash }
-  return { next: rememberAnswer(order, policy, refreshed, answer), members, dropped: remembered.dropped }
+  if (policy.responseParameters === undefined) return members
+  const added: unknown = await policy.responseParameters(claims)
+  if (typeof added !== 'object' || added === null || Array.isArray(added)) {
+    throw new ServerError(undefined, { reason: 'the option responseParameters answered something else than an object' })
+  }
+  const taken = [...protocolMembers, ...Object.keys(members)].find((name) => name in added)
+  if (taken !== undefined) throw new ServerError(undefined, { reason: `the option responseParameters may not set ${taken}` })
+  return { ...members, ...(added as JsonObject) }
+}
+
+const protocolMembers = ['refresh_token', 'scope', 'error', 'error_description', 'error_uri']
+
+function assertSendable(text: unknown, option: string): string {
+  if (typeof text === 'string' && isBearerText(text)) return text
+  throw new ServerError(undefined, { reason: `the option ${option} answered something else than a text of letters, digits and -._~+/` })
+}
+
+/** A text of the application's own says nothing about where it belongs, so the store has to. */
+function aliases(
+  { accessTokenFormat, refreshTokens }: IssuingPolicy,
+  refreshed: Refreshed,
+  access_token: string,
+  claims: TokenClaims,
+): readonly Alias[] {
+  const { authorization, text, isNew } = refreshed
+  if (authorization === undefined) return []
+  const authorization_id = authorization.id
+  const head = authorization.refreshToken
+  const forAccess = accessTokenFormat.read === undefined ? [{ text: access_token, authorization_id, expiresAt: claims.expiresAt }] : []
+  if (refreshTokens === undefined || text === undefined || isNew !== true || head === undefined) return forAccess
+  // It is kept as long as the Authorization can live, so that a use of an old one is known for what it is.
+  return [...forAccess, { text, authorization_id, generation: head.generation, expiresAt: authorization.expiresAt }]
 }
 
 /** The members of an answer that is given again, with the time that is left. */
@@ -85,16 +153,17 @@ export function repeatedMembers(answer: SealedAnswer, now: number): JsonObject {
   return { ...answer.members, expires_in: answer.accessTokenExpiresAt - now }
 }
 
-function accessTokenClaims(order: TokenOrder, policy: IssuingPolicy, expiresAt: number) {
+function tokenClaims(order: TokenOrder, policy: IssuingPolicy): TokenClaims {
   const { client, subject, scope, grant_type, context, authorization, now } = order
   return {
+    kind: 'access_token',
     client,
     subject,
     scope,
     resource: authorization?.resource ?? [],
     grant_type,
     issuedAt: now,
-    expiresAt,
+    expiresAt: now + order.accessTokenLifetime,
     issuer: policy.issuer,
     authorization_id: authorization?.id,
     extra: authorization?.extra,
@@ -108,12 +177,19 @@ interface Remembered {
   readonly dropped: number
 }
 
-function rememberAccessToken(order: TokenOrder, policy: IssuingPolicy, access_token: string, expiresAt: number): Remembered {
+function rememberAccessToken(
+  order: TokenOrder,
+  policy: IssuingPolicy,
+  access_token: string,
+  expiresAt: number,
+  binding: TokenBinding | undefined,
+): Remembered {
   const { authorization, scope, now } = order
   if (authorization === undefined) return { authorization, dropped: 0 }
   if (policy.accessTokenFormat.kind === 'self-contained') return { authorization: covering(authorization, expiresAt), dropped: 0 }
   const hash = sha256(access_token)
-  const token = { hash, issuedAt: now, expiresAt, scope, resource: authorization.resource }
+  const bound = binding === undefined ? {} : { binding: binding.sealed }
+  const token = { hash, issuedAt: now, expiresAt, scope, resource: authorization.resource, ...bound }
   return { ...withAccessToken(authorization, token, policy.maxAccessTokens, now), hash }
 }
 
@@ -121,27 +197,44 @@ function rememberAccessToken(order: TokenOrder, policy: IssuingPolicy, access_to
 interface Refreshed {
   readonly authorization: Authorization | undefined
   readonly text?: string
+  /** Whether the text was made just now. */
+  readonly isNew?: boolean
   /** What was the head before, with the text that was presented. */
   readonly replaced?: { readonly state: RefreshToken; readonly presented: string }
 }
 
-function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, authorization: Authorization | undefined): Refreshed {
+async function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, authorization: Authorization | undefined): Promise<Refreshed> {
   const { refreshToken: action, now } = order
   if (action === undefined || authorization === undefined) return { authorization }
   if (action.step === 'repeat') return { authorization, text: action.successor }
   const expiresAt = Math.min(now + policy.refreshTokenIdleLifetime, authorization.createdAt + policy.refreshTokenLifetime)
   if (action.step === 'begin') {
     const key = randomText(secretSize)
-    const text = newRefreshTokenText(authorization.id, 0, key)
-    return { text, authorization: withRefreshToken(authorization, { key, generation: 0, hash: sha256(text), expiresAt }) }
+    const text = await refreshTokenText(order, policy, authorization, { key, generation: 0, expiresAt })
+    const head = { key, generation: 0, hash: sha256(text), expiresAt }
+    return { text, isNew: true, authorization: withRefreshToken(authorization, head) }
   }
   const state = authorization.refreshToken
   if (state === undefined) throw new TypeError('the authorization has no refresh token')
   const { key, generation, hash } = state
   if (action.step === 'keep') return { authorization: withRefreshToken(authorization, { key, generation, hash, expiresAt }) }
-  const text = newRefreshTokenText(authorization.id, generation + 1, key)
-  const head = { key, generation: generation + 1, hash: sha256(text), expiresAt }
-  return { text, authorization: withRefreshToken(authorization, head), replaced: { state, presented: action.presented } }
+  const next = { key, generation: generation + 1, expiresAt }
+  const text = await refreshTokenText(order, policy, authorization, next)
+  const head = { ...next, hash: sha256(text) }
+  return { text, isNew: true, authorization: withRefreshToken(authorization, head), replaced: { state, presented: action.presented } }
+}
+
+/** The text of a new refresh token: always random, unless the application writes its own. */
+async function refreshTokenText(
+  order: TokenOrder,
+  policy: IssuingPolicy,
+  authorization: Authorization,
+  { key, generation, expiresAt }: Pick<RefreshToken, 'key' | 'generation' | 'expiresAt'>,
+): Promise<string> {
+  if (policy.refreshTokens === undefined) return newRefreshTokenText(authorization.id, generation, key)
+  // RFC 6749 §6: a refresh token keeps the scope that was granted
+  const claims = { ...tokenClaims(order, policy), kind: 'refresh_token', scope: authorization.scope, expiresAt } as const
+  return assertSendable(await policy.refreshTokens(claims), 'refreshTokens')
 }
 
 /** With a rotation, the answer is kept for a client that loses it: sealed under the token that the client still holds. */

@@ -1,20 +1,29 @@
 /**
- * The one place where access tokens are read: a text in, an active token or nothing out.
+ * The one place where tokens are read: a text in, an active token or nothing out.
  *
  * 1. The format verifies the text. There is no reading without verification.
  * 2. A reference is looked up in its Authorization: one `get`.
  * 3. Expired, revoked, unknown, another server's: all the same nothing.
  */
-import { findAccessToken, type Authorization, type JsonObject } from '../authorization.js'
+import { findAccessToken, isTokenLive, type Authorization, type JsonObject } from '../authorization.js'
+import { parseRefreshToken, type RefreshTokenText } from '../credentials.js'
 import type { Scope } from '../scope.js'
 import type { Ledger } from '../stores/ledger.js'
-import type { AccessTokenFormat } from './access-token.js'
+import type { AccessTokenFormat, AccessTokenReading, SelfContainedReading } from './access-token.js'
 
 /** What reading needs of the server. */
 export interface ReadingPolicy {
   readonly accessTokenFormat: AccessTokenFormat
   readonly ledger: Ledger
   readonly clock: () => number
+  readonly issuer: string | undefined
+}
+
+/** What reading refresh tokens needs of the server. */
+export interface RefreshReadingPolicy {
+  readonly ledger: Ledger
+  /** Whether the application writes refresh tokens itself (the option `refreshTokens`). */
+  readonly hasOwnRefreshTokens: boolean
 }
 
 /** An access token that may be used now. Instants are whole seconds since the epoch. */
@@ -22,39 +31,89 @@ export interface ActiveAccessToken {
   readonly client_id: string
   readonly subject: string | undefined
   readonly scope: Scope
-  readonly resource: readonly string[]
+  /** Whom it is meant for; empty where nothing was said. */
+  readonly audience: readonly string[]
   readonly issuedAt: number
   readonly expiresAt: number
-  /** Undefined for a token that carries everything itself and was not looked up. */
+  /** Undefined for a token that nothing is stored about. */
   readonly authorization_id: string | undefined
-  readonly extra: JsonObject | undefined
+  /** What its type keeps about it, sealed under its text. */
+  readonly binding: string | undefined
+  /** What the application bound to the Authorization, or the claims of a self-contained token. */
+  readonly extra: JsonObject
 }
 
 const maxTokenSize = 16_384
 
 /**
- * The access token with that text, or undefined when it is not active.
+ * The refresh token in a text: of our own making by its form, of the application's by its alias; undefined when it is neither.
  *
  * @throws TemporarilyUnavailable when the store fails.
  */
-export async function readAccessToken(text: string, policy: ReadingPolicy): Promise<ActiveAccessToken | undefined> {
-  if (text.length > maxTokenSize) return undefined
-  const reading = await policy.accessTokenFormat.read(text)
+export async function identifyRefreshToken(
+  text: string,
+  { ledger, hasOwnRefreshTokens }: RefreshReadingPolicy,
+): Promise<RefreshTokenText | undefined> {
+  const parsed = parseRefreshToken(text)
+  if (parsed !== undefined || !hasOwnRefreshTokens || text.length > maxTokenSize) return parsed
+  const alias = await ledger.findAlias(text)
+  if (alias?.generation === undefined) return undefined
+  return { authorization_id: alias.authorization_id, generation: alias.generation, proof: 'alias' }
+}
+
+/** The namespace of the guards of revoked tokens that belong to no Authorization. */
+export const revokedTokens = 'revoked access token'
+
+/**
+ * What a text is, before anything is looked up but the alias of a text of the application's own.
+ *
+ * @throws TemporarilyUnavailable when the store fails.
+ */
+export async function identifyAccessToken(text: string, policy: ReadingPolicy): Promise<AccessTokenReading | undefined> {
+  if (text === '' || text.length > maxTokenSize) return undefined
+  const { accessTokenFormat, ledger, issuer } = policy
+  if (accessTokenFormat.read !== undefined) return accessTokenFormat.read(text, { issuer })
+  const alias = await ledger.findAlias(text)
+  return alias === undefined ? undefined : { kind: 'reference', authorization_id: alias.authorization_id }
+}
+
+/**
+ * The access token with that text, or undefined when it is not active. With `checkRevocation` a self-contained token is looked up as well: one `get`.
+ *
+ * @throws TemporarilyUnavailable when the store fails.
+ */
+export async function readAccessToken(
+  text: string,
+  policy: ReadingPolicy,
+  checkRevocation: boolean,
+): Promise<ActiveAccessToken | undefined> {
+  const reading = await identifyAccessToken(text, policy)
   if (reading === undefined) return undefined
   const now = policy.clock()
   if (reading.kind === 'self-contained') {
-    const { kind: _kind, ...token } = reading
-    return now < token.expiresAt ? { ...token, extra: undefined } : undefined
+    const isActive = now < reading.expiresAt && (!checkRevocation || (await isUnrevoked(reading, policy, now)))
+    return isActive ? selfContainedToken(reading) : undefined
   }
   const authorization = await policy.ledger.find(reading.authorization_id)
-  return authorization === undefined ? undefined : activeToken(authorization, text, now)
+  return authorization === undefined ? undefined : opaqueToken(authorization, text, now)
+}
+
+/** A token that names an Authorization lives no longer than that; one of a client alone, unless a guard says that it was revoked. */
+async function isUnrevoked({ authorization_id, jti }: SelfContainedReading, { ledger }: ReadingPolicy, now: number): Promise<boolean> {
+  if (authorization_id === undefined) return !(await ledger.wasClaimed(revokedTokens, jti))
+  const authorization = await ledger.find(authorization_id)
+  return authorization !== undefined && isTokenLive(authorization, jti, now)
+}
+
+function selfContainedToken({ kind: _kind, jti: _jti, claims, ...token }: SelfContainedReading): ActiveAccessToken {
+  return { ...token, binding: undefined, extra: claims }
 }
 
 /** The opaque access token with that text in an Authorization that was read already. */
-export function activeToken(authorization: Authorization, text: string, now: number): ActiveAccessToken | undefined {
+export function opaqueToken(authorization: Authorization, text: string, now: number): ActiveAccessToken | undefined {
   const token = findAccessToken(authorization, text, now)
   if (token === undefined) return undefined
-  const { scope, resource, issuedAt, expiresAt } = token
-  const { id, client_id, subject, extra } = authorization
-  return { client_id, subject, scope, resource, issuedAt, expiresAt, authorization_id: id, extra }
+  const { scope, resource, issuedAt, expiresAt, binding } = token
+  const { id, client_id, subject, extra = {} } = authorization
+  return { client_id, subject, scope, audience: resource, issuedAt, expiresAt, authorization_id: id, binding, extra }
 }

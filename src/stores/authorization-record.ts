@@ -4,8 +4,16 @@
  * A record is read as if somebody else had written it: a store that lost a member, a column that was cut, a release that
  * wrote another form. What cannot be understood whole is not understood at all.
  */
-import type { Authorization, AuthorizationCode, CodeChallenge, JsonObject, OpaqueAccessToken, RefreshToken } from './authorization.js'
-import { recordFormat, type StoredRecord } from './stores/store.js'
+import type {
+  Authorization,
+  AuthorizationCode,
+  CodeChallenge,
+  JsonObject,
+  OpaqueAccessToken,
+  RefreshToken,
+  RevokedToken,
+} from '../authorization.js'
+import { recordFormat, type StoredRecord } from './store.js'
 
 /** A record that this release cannot read. Answered 503; nothing is written over it. */
 export class UnreadableRecord extends Error {
@@ -52,6 +60,7 @@ export function fromRecord(record: StoredRecord): Authorization {
     ...optional('code', data.code, readCode),
     ...optional('refreshToken', data.refreshToken, readRefreshToken),
     accessTokens: list(data.accessTokens, 'accessTokens').map(readAccessToken),
+    ...optional('revokedTokens', data.revokedTokens, (value, name) => list(value, name).map(readRevokedToken)),
     ...optional('extra', data.extra, (value, name) => fields(value, name) as JsonObject),
   }
 }
@@ -101,7 +110,13 @@ function readAccessToken(value: unknown): OpaqueAccessToken {
     expiresAt: instant(token.expiresAt, 'accessToken.expiresAt'),
     scope: texts(token.scope, 'accessToken.scope'),
     resource: texts(token.resource, 'accessToken.resource'),
+    ...optional('binding', token.binding, text),
   }
+}
+
+function readRevokedToken(value: unknown): RevokedToken {
+  const token = fields(value, 'revokedToken')
+  return { jti: text(token.jti, 'revokedToken.jti'), expiresAt: instant(token.expiresAt, 'revokedToken.expiresAt') }
 }
 
 function unreadable(name: string): UnreadableRecord {

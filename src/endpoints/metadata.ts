@@ -1,0 +1,76 @@
+/**
+ * Authorization server metadata (RFC 8414), computed from the configuration: what is advertised is what is served.
+ *
+ * The token endpoint is always there. Another endpoint is named when a handler was made for it with the same options, or when its place is said
+ * in the option `endpoints`.
+ */
+import { configure, type Configuration } from '../configuration.js'
+import { ConfigurationError } from '../errors.js'
+import type { ServerOptions } from '../options.js'
+import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { isRead, notRead, readMaxAge, type CacheOptions } from './jwks.js'
+
+/**
+ * The metadata document.
+ *
+ * @throws ConfigurationError without `issuer`.
+ */
+export function createMetadataResponse(options: ServerOptions, request: ProtocolRequest, cache: CacheOptions = {}): ProtocolResponse {
+  const configuration = configure(options)
+  const document = metadata(configuration)
+  const maxAge = readMaxAge(cache, 'metadata')
+  return isRead(request) ? cacheableResponse(document, maxAge) : renderError(notRead('metadata'))
+}
+
+/** @throws ConfigurationError without `issuer`. */
+function metadata(configuration: Configuration): object {
+  const { issuer, scopes, grants, clientAuthenticationMethods } = configuration
+  if (issuer === undefined) throw new ConfigurationError('metadata needs the option issuer, the https URL of this server (RFC 8414 §2)')
+  const methods = clientAuthenticationMethods.map(({ name }) => name)
+  const secretMethods = methods.filter((name) => name !== 'none')
+  const hasCodes = grants.has('authorization_code')
+  return withoutAbsent({
+    issuer,
+    authorization_endpoint: endpointUrl(configuration, 'authorization'),
+    token_endpoint: endpointUrl(configuration, 'token'),
+    token_endpoint_auth_methods_supported: methods,
+    revocation_endpoint: endpointUrl(configuration, 'revocation'),
+    revocation_endpoint_auth_methods_supported: isServed(configuration, 'revocation') ? methods : undefined,
+    introspection_endpoint: endpointUrl(configuration, 'introspection'),
+    introspection_endpoint_auth_methods_supported: isServed(configuration, 'introspection') ? secretMethods : undefined,
+    jwks_uri: endpointUrl(configuration, 'jwks'),
+    scopes_supported: scopes.length === 0 ? undefined : scopes,
+    // RFC 8414 §2: response_types_supported is required; a server without codes has none
+    response_types_supported: hasCodes ? ['code'] : [],
+    response_modes_supported: hasCodes ? ['query'] : undefined,
+    grant_types_supported: [...grants.keys()],
+    code_challenge_methods_supported: hasCodes ? ['S256'] : undefined,
+  })
+}
+
+/** The endpoints that may be advertised, and where they are unless the option `endpoints` says otherwise. */
+const usualPaths = {
+  authorization: '/oauth2/authorize',
+  token: '/oauth2/token',
+  revocation: '/oauth2/revoke',
+  introspection: '/oauth2/introspect',
+  jwks: '/oauth2/jwks',
+} as const
+
+type EndpointName = keyof typeof usualPaths
+
+function isServed({ endpoints, served }: Configuration, name: EndpointName): boolean {
+  return name === 'token' || endpoints[name] !== undefined || served.has(name)
+}
+
+function endpointUrl(configuration: Configuration, name: EndpointName): string | undefined {
+  if (!isServed(configuration, name)) return undefined
+  const { issuer = '', endpoints } = configuration
+  const place = endpoints[name] ?? usualPaths[name]
+  return URL.canParse(place) ? place : issuer.replace(/\/$/, '') + place
+}
+
+/** No member is null: some clients take that for a value. */
+function withoutAbsent(members: Readonly<Record<string, unknown>>): object {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined))
+}

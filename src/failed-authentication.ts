@@ -1,0 +1,101 @@
+/**
+ * The limit on guessing: after so many failures a minute for one client (or user name) from one address, the answer is 429 before anything is compared.
+ *
+ * Successes never count, and nobody is locked by an id alone: another address goes on. Memory is bounded, and the counter of one process; a hook
+ * replaces it where several processes have to share one.
+ */
+import { isIPv6 } from 'node:net'
+import { OAuthError } from './errors.js'
+import { sha256 } from './secrets.js'
+
+/** Counts failures. `key` holds no credential and is at most 64 characters long. */
+export interface FailureCounter {
+  /** Seconds until the next try is allowed; 0 when it is allowed now. */
+  readonly retryAfter: (key: string) => number | Promise<number>
+  /** Notes one failure. */
+  readonly failed: (key: string) => void | Promise<void>
+}
+
+/** What may be tried only so often. */
+export interface LimitedTry {
+  readonly kind: 'client' | 'username'
+  /** The name that is tried; undefined where there is none, and no limit. */
+  readonly name: string | undefined
+  /** The address that tries; undefined where it is not known, and no limit: a name alone is never locked. */
+  readonly address: string | undefined
+}
+
+/**
+ * Does the work unless it has failed too often; what it throws counts when `isFailure` says so.
+ *
+ * @throws OAuthError 429 with `Retry-After` when it has failed too often.
+ */
+export async function withinFailureLimit<T>(
+  counter: FailureCounter | undefined,
+  { kind, name, address }: LimitedTry,
+  isFailure: (thrown: unknown) => boolean,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (counter === undefined || name === undefined || address === undefined) return work()
+  const key = failureKey(kind, name, address)
+  const retryAfter = await counter.retryAfter(key)
+  if (retryAfter > 0) {
+    const details = { status: 429, retryAfter, reason: `too many failures for this ${kind} from this address` }
+    throw new OAuthError('temporarily_unavailable', 'too many failed attempts', details)
+  }
+  try {
+    return await work()
+  } catch (thrown) {
+    if (isFailure(thrown)) await counter.failed(key)
+    throw thrown
+  }
+}
+
+const window = 60
+const maxKeys = 10_000
+
+interface Count {
+  failures: number
+  readonly since: number
+}
+
+/** The built-in counter: a fixed window of a minute for each key, at most 10,000 keys, the oldest forgotten first. */
+export function createFailureCounter(perMinute: number, clock: () => number): FailureCounter {
+  const counts = new Map<string, Count>()
+  const current = (key: string): Count | undefined => {
+    const count = counts.get(key)
+    return count !== undefined && clock() < count.since + window ? count : undefined
+  }
+  return {
+    retryAfter(key) {
+      const count = current(key)
+      return count === undefined || count.failures < perMinute ? 0 : Math.max(1, count.since + window - clock())
+    },
+    failed(key) {
+      const count = current(key)
+      if (count !== undefined) {
+        count.failures++
+        return
+      }
+      counts.delete(key)
+      const [oldest] = counts.keys()
+      if (counts.size >= maxKeys && oldest !== undefined) counts.delete(oldest)
+      counts.set(key, { failures: 1, since: clock() })
+    },
+  }
+}
+
+/** The key under which failures of one name from one address are counted. IPv6 addresses count by their /64. */
+function failureKey(kind: string, name: string, address: string): string {
+  return sha256(JSON.stringify([kind, name, networkOf(address)]))
+}
+
+function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address
+  const [head = '', tail] = address.toLowerCase().split('%', 1).join('').split('::')
+  const before = head === '' ? [] : head.split(':')
+  const after = tail === undefined || tail === '' ? [] : tail.split(':')
+  const groups = tail === undefined ? before : [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after]
+  return groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, '')).join(':') // prettier-ignore
+}

@@ -1,0 +1,87 @@
+/**
+ * The one file that touches the jose package: signatures are verified and JWE is written and read here.
+ *
+ * Signing is not here: `node:crypto` with a cached key object does the same in a quarter of the time (`signing-keys.ts`).
+ */
+import type { KeyObject } from 'node:crypto'
+import { compactDecrypt, CompactEncrypt, compactVerify, errors } from 'jose'
+
+/** A token whose signature was right: its protected header, and its claims. */
+export interface VerifiedToken {
+  readonly header: Readonly<Partial<Record<string, unknown>>>
+  readonly claims: Readonly<Partial<Record<string, unknown>>>
+}
+
+/** A token that could be decrypted: its protected header, and the text inside. */
+export interface DecryptedToken {
+  readonly header: Readonly<Partial<Record<string, unknown>>>
+  readonly text: string
+}
+
+/** The protected header of an encrypted token, beside `enc`. */
+export interface EncryptionHeader {
+  readonly alg: string
+  readonly kid: string
+  readonly typ: string
+  readonly cty?: string
+}
+
+/** Finds the key for a token by its `kid`; undefined when there is none. The key is bound to one algorithm. */
+export type KeyByHeader = (kid: string | undefined) => { readonly key: KeyObject; readonly alg: string } | undefined
+
+class UnknownKey extends Error {}
+
+/**
+ * Verifies a JWS in compact form (RFC 7515). Undefined when it is malformed, when its key is unknown, when `alg` is not the one of the key, when it has
+ * critical parameters, or when the signature is wrong. A key inside the token is never looked at.
+ */
+export async function verifyJws(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<VerifiedToken | undefined> {
+  return authenticated(async () => {
+    const { payload, protectedHeader } = await compactVerify(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
+      algorithms: [...algorithms],
+    })
+    const claims: unknown = JSON.parse(utf8(payload))
+    if (typeof claims !== 'object' || claims === null) throw new SyntaxError('the claims are not an object')
+    return { header: { ...protectedHeader }, claims: { ...claims } }
+  })
+}
+
+/** Encrypts a text as a JWE in compact form (RFC 7516) with A256GCM. */
+export async function encryptJwe(text: string, key: KeyObject, header: EncryptionHeader): Promise<string> {
+  return new CompactEncrypt(new TextEncoder().encode(text)).setProtectedHeader({ ...header, enc: 'A256GCM' }).encrypt(key)
+}
+
+/**
+ * Decrypts a JWE in compact form. Undefined under the conditions of {@link verifyJws}, for any `enc` but A256GCM, and for compressed text.
+ */
+export async function decryptJwe(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<DecryptedToken | undefined> {
+  return authenticated(async () => {
+    const { plaintext, protectedHeader } = await compactDecrypt(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
+      keyManagementAlgorithms: [...algorithms],
+      contentEncryptionAlgorithms: ['A256GCM'],
+      maxDecompressedLength: 0,
+    })
+    return { header: { ...protectedHeader }, text: utf8(plaintext) }
+  })
+}
+
+function boundKey(keyFor: KeyByHeader, kid: unknown, alg: unknown): KeyObject {
+  const found = keyFor(typeof kid === 'string' ? kid : undefined)
+  if (found === undefined || found.alg !== alg) throw new UnknownKey()
+  return found.key
+}
+
+function utf8(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+}
+
+/** What `read` returns, or undefined for what jose, JSON and UTF-8 say of a token that is not one. */
+async function authenticated<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read()
+  } catch (thrown) {
+    if (thrown instanceof errors.JOSEError || thrown instanceof UnknownKey || thrown instanceof SyntaxError || thrown instanceof TypeError)
+      return undefined
+    throw thrown
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Encrypted access tokens: everything about the token is inside, and only who holds the key can read it.
+ *
+ * A JWE in compact form (RFC 7516) with A256GCM over the claims of RFC 9068. With a shared key, decrypting is verifying: only
+ * holders of the key can make a token. With an asymmetric key anybody who has the public half could, so there the claims are
+ * signed first (`signWith`) and the JWE holds that JWT.
+ */
+import {
+  readEncryptionKeys,
+  type EncryptionAlgorithm,
+  type EncryptionKeyInput,
+  type EncryptionKeyOptions,
+  type EncryptionKeySet,
+} from '../encryption-keys.js'
+import { ConfigurationError } from '../errors.js'
+import { decryptJwe, encryptJwe } from '../jose.js'
+import { assertKnownKeys, assertObject } from '../option-checks.js'
+import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
+import { assertClaimsOptions, assertHasIssuer, readClaims, writeClaims, type ClaimsOptions } from './claims.js'
+
+/** Options of {@link encrypted}. One of `key` and `keys`. */
+export interface EncryptedOptions extends ClaimsOptions {
+  /** The one key: 32 random bytes, their base64url, a PEM text, a JWK or a KeyObject. */
+  readonly key?: EncryptionKeyInput
+  /** A set of keys, for rotation. */
+  readonly keys?: readonly EncryptionKeyOptions[]
+  /** The algorithm of `key`. Default: `A256KW` for bytes, `ECDH-ES+A256KW` for an EC or X25519 key; `dir` has to be said. */
+  readonly algorithm?: EncryptionAlgorithm
+  /** With an asymmetric key: the format that signs what is then encrypted, as in `signWith: jwt({ key })`. */
+  readonly signWith?: AccessTokenFormat
+}
+
+/** The format, and its keys. */
+export interface EncryptedFormat extends AccessTokenFormat {
+  /**
+   * Replaces the keys at once and without restart.
+   *
+   * @throws ConfigurationError when the set is wrong; the old one then stays.
+   */
+  replaceKeys(keys: readonly EncryptionKeyOptions[]): void
+}
+
+const optionNames: readonly string[] = [
+  'key', 'keys', 'algorithm', 'signWith', 'claims', 'audience', 'issuer',
+] satisfies (keyof EncryptedOptions)[] // prettier-ignore
+
+/**
+ * Access tokens as JWEs. Needs the server's `issuer`.
+ *
+ * @throws ConfigurationError for a key of the wrong kind or size, and for an asymmetric one without `signWith`.
+ * @see RFC 7516
+ */
+export function encrypted(options: EncryptedOptions): EncryptedFormat {
+  assertKnownKeys(assertObject(options, 'encrypted'), optionNames, 'encrypted')
+  assertClaimsOptions(options, 'encrypted')
+  const { signWith } = options
+  let keySet = fittingKeys(keyOptions(options), signWith, 'encrypted')
+  return {
+    name: 'encrypted',
+    kind: 'self-contained',
+    ...(options.audience === undefined ? {} : { audience: options.audience }),
+    async issue(token: TokenClaims) {
+      const { alg, kid, encryptWith } = keySet.active
+      const header = { alg, kid, typ: 'at+jwt' }
+      const inner = signWith === undefined ? JSON.stringify(await writeClaims(token, options)) : await signWith.issue(token)
+      return encryptJwe(inner, encryptWith, signWith === undefined ? header : { ...header, cty: 'JWT' })
+    },
+    async read(text: string, server: FormatServer) {
+      const decrypted = await decryptJwe(text, (kid) => keyOf(keySet, kid), algorithmsOf(keySet))
+      if (decrypted === undefined) return undefined
+      if (signWith !== undefined) return decrypted.header.cty === 'JWT' ? signWith.read?.(decrypted.text, server) : undefined
+      const claims = parseClaims(decrypted.text)
+      return claims === undefined || decrypted.header.typ !== 'at+jwt' ? undefined : readClaims(claims, options, server)
+    },
+    assertFits(server: FormatServer) {
+      if (signWith === undefined) assertHasIssuer(options, server, 'encrypted')
+      else signWith.assertFits?.(server)
+    },
+    ...(signWith?.jwks === undefined ? {} : { jwks: signWith.jwks }),
+    replaceKeys(keys: readonly EncryptionKeyOptions[]) {
+      keySet = fittingKeys(keys, signWith, 'replaceKeys')
+    },
+  }
+}
+
+function keyOptions({ key, keys, algorithm }: EncryptedOptions): readonly EncryptionKeyOptions[] {
+  if ((key === undefined) === (keys === undefined)) throw new ConfigurationError('encrypted needs one of key and keys')
+  if (keys !== undefined) {
+    if (algorithm !== undefined) throw new ConfigurationError('encrypted: algorithm goes with key; in keys each key has its own')
+    return keys
+  }
+  return key === undefined ? [] : [algorithm === undefined ? { key } : { key, algorithm }]
+}
+
+function fittingKeys(options: readonly EncryptionKeyOptions[], signWith: AccessTokenFormat | undefined, where: string): EncryptionKeySet {
+  const keySet = readEncryptionKeys(options, where)
+  const isAsymmetric = [...keySet.byKid.values()].some(({ alg }) => alg === 'ECDH-ES+A256KW')
+  if (isAsymmetric && signWith === undefined) {
+    throw new ConfigurationError(
+      `${where}: with an asymmetric key anybody could make tokens; add signWith: jwt({ key }), or use 32 random bytes`,
+    )
+  }
+  if (signWith !== undefined && (signWith.kind !== 'self-contained' || signWith.read === undefined)) {
+    throw new ConfigurationError(`${where}: signWith must be a format that can be verified, such as jwt({ key })`)
+  }
+  return keySet
+}
+
+function keyOf({ byKid }: EncryptionKeySet, kid: string | undefined) {
+  const found = kid === undefined ? undefined : byKid.get(kid)
+  return found?.decryptWith === undefined ? undefined : { key: found.decryptWith, alg: found.alg }
+}
+
+function algorithmsOf({ byKid }: EncryptionKeySet): readonly string[] {
+  return [...new Set([...byKid.values()].map(({ alg }) => alg))]
+}
+
+function parseClaims(text: string): Readonly<Partial<Record<string, unknown>>> | undefined {
+  try {
+    const claims: unknown = JSON.parse(text)
+    return typeof claims === 'object' && claims !== null ? { ...claims } : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Signed access tokens: the JWT profile of RFC 9068. Anybody with the public keys can read one, and nobody else can make one.
+ *
+ * 1. `writeClaims`: the claims of RFC 9068 §2.2, with the application's own.
+ * 2. `signText`: header (`typ: at+jwt`, `alg`, `kid`) and claims, signed with the active key.
+ * 3. Reading: `verifyJws` with the key that `kid` names and the one algorithm it is bound to; then the type, then the claims.
+ *
+ * Such a token lives until it expires, unless the resource server asks the store (`checkRevocation`).
+ */
+import { assertKnownKeys, assertObject } from '../option-checks.js'
+import { ConfigurationError } from '../errors.js'
+import { verifyJws } from '../jose.js'
+import {
+  readSigningKeys,
+  signText,
+  type KeyInput,
+  type SigningAlgorithm,
+  type SigningKeyOptions,
+  type SigningKeySet,
+} from '../signing-keys.js'
+import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
+import { assertClaimsOptions, assertHasIssuer, readClaims, writeClaims, type ClaimsOptions } from './claims.js'
+
+/** Options of {@link jwt}. One of `key` and `keys`. */
+export interface JwtOptions extends ClaimsOptions {
+  /** The one key: a private key as PEM text, JWK or KeyObject. */
+  readonly key?: KeyInput
+  /** A set of keys, for rotation. */
+  readonly keys?: readonly SigningKeyOptions[]
+  /** The algorithm of `key`. Default: `ES256` for EC on P-256, `EdDSA` for Ed25519, `RS256` for RSA; `PS256` has to be said. */
+  readonly algorithm?: SigningAlgorithm
+}
+
+/** The format, and its keys. */
+export interface JwtFormat extends AccessTokenFormat {
+  /**
+   * Replaces the keys at once and without restart; the next token is signed with the new active key.
+   *
+   * @throws ConfigurationError when the set is wrong; the old one then stays.
+   */
+  replaceKeys(keys: readonly SigningKeyOptions[]): void
+}
+
+const optionNames: readonly string[] = ['key', 'keys', 'algorithm', 'claims', 'audience', 'issuer'] satisfies (keyof JwtOptions)[]
+
+/**
+ * Access tokens as signed JWTs. Needs the server's `issuer`.
+ *
+ * @throws ConfigurationError for a key that is too weak or does not fit its algorithm.
+ * @see RFC 9068
+ */
+export function jwt(options: JwtOptions): JwtFormat {
+  assertKnownKeys(assertObject(options, 'jwt'), optionNames, 'jwt')
+  assertClaimsOptions(options, 'jwt')
+  let keySet = readSigningKeys(keyOptions(options), 'jwt')
+  let header = protectedHeader(keySet)
+  return {
+    name: 'jwt',
+    kind: 'self-contained',
+    ...(options.audience === undefined ? {} : { audience: options.audience }),
+    async issue(token: TokenClaims) {
+      // Header and key are taken together: a replacement in between must not separate them.
+      const [signedHeader, { active }] = [header, keySet]
+      const text = `${signedHeader}.${base64url(await writeClaims(token, options))}`
+      return `${text}.${signText(text, active)}`
+    },
+    async read(text: string, server: FormatServer) {
+      const verified = await verifyJws(text, (kid) => keyOf(keySet, kid), algorithmsOf(keySet))
+      // RFC 9068 §4: the type must be at+jwt, so that no other JWT of this issuer passes for an access token
+      if (verified === undefined || !isAccessTokenType(verified.header.typ)) return undefined
+      return readClaims(verified.claims, options, server)
+    },
+    assertFits: (server: FormatServer) => {
+      assertHasIssuer(options, server, 'jwt')
+    },
+    jwks: () => ({ keys: [...keySet.byKid.values()].map(({ jwk }) => jwk) }),
+    replaceKeys(keys: readonly SigningKeyOptions[]) {
+      keySet = readSigningKeys(keys, 'replaceKeys')
+      header = protectedHeader(keySet)
+    },
+  }
+}
+
+function keyOptions({ key, keys, algorithm }: JwtOptions): readonly SigningKeyOptions[] {
+  if ((key === undefined) === (keys === undefined)) throw new ConfigurationError('jwt needs one of key and keys')
+  if (keys !== undefined) {
+    if (algorithm !== undefined) throw new ConfigurationError('jwt: algorithm goes with key; in keys each key has its own')
+    return keys
+  }
+  return key === undefined ? [] : [algorithm === undefined ? { key } : { key, algorithm }]
+}
+
+function protectedHeader({ active }: SigningKeySet): string {
+  return base64url({ alg: active.alg, typ: 'at+jwt', kid: active.kid })
+}
+
+function base64url(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+/** The key a token names. One without `kid` has no key here, however few there are. */
+function keyOf({ byKid }: SigningKeySet, kid: string | undefined) {
+  const found = kid === undefined ? undefined : byKid.get(kid)
+  return found === undefined ? undefined : { key: found.publicKey, alg: found.alg }
+}
+
+function algorithmsOf({ byKid }: SigningKeySet): readonly string[] {
+  return [...new Set([...byKid.values()].map(({ alg }) => alg))]
+}
+
+function isAccessTokenType(typ: unknown): boolean {
+  return typeof typ === 'string' && /^(?:application\/)?at\+jwt$/i.test(typ)
+}
