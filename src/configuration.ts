@@ -90,14 +90,16 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const refreshable = readRefreshable(members)
   const grants = readGrants(members, refreshable)
   const scopes = readScopes(reader)
-  const clients = createClientRegistry(options.clients, { scopes, grantTypes: [...grants.keys()], timeout: storeTimeout, emit, warn })
+  const clientAuthenticationMethods = readMethods(members)
+  const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
+  const clients = createClientRegistry(options.clients, { ...served, timeout: storeTimeout, emit, warn })
   return {
     ...clients,
     scopes,
     grants,
     defaultGrantType: readDefaultGrantType(reader, grants),
     refreshable,
-    clientAuthenticationMethods: readMethods(members),
+    clientAuthenticationMethods,
     accessTokenFormat: readFormat(members),
     tokenType: readTokenType(members),
     ledger: new Ledger({ store, timeout: storeTimeout, issuer, clockTolerance }),
@@ -113,7 +115,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     trustProxy: readTrustProxy(options),
     allowInsecureTransport: readInsecureTransport(reader, warn),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
-    errorUri: reader.text('errorUri'),
+    errorUri: readErrorUri(reader),
     realm: readRealm(reader),
     emit,
     warn,
@@ -177,6 +179,13 @@ function readRealm(reader: OptionReader): string {
   return realm
 }
 
+function readErrorUri(reader: OptionReader): string | undefined {
+  const uri = reader.text('errorUri')
+  // RFC 6749 §5.2: error_uri = URI-reference, of %x21 / %x23-5B / %x5D-7E
+  if (uri === undefined || /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(uri)) return uri
+  throw new ConfigurationError('errorUri must be a URI: ASCII without spaces, quotes and backslashes')
+}
+
 function readStore(members: Unchecked): Store | undefined {
   const { store } = members
   if (store === undefined) return undefined
@@ -215,9 +224,12 @@ function readGrants(members: Unchecked, refreshable: Configuration['refreshable'
     if (type === '' || (type.includes(':') && !URL.canParse(type)))
       throw new ConfigurationError('grants: type must be a name or an absolute URI')
     if (byType.has(type)) throw new ConfigurationError(`grants has "${type}" twice`)
+    new OptionReader(grant as Unchecked, `grants: "${type}" `).whole('accessTokenLifetime', undefined, 1, year)
     byType.set(type, grant as Grant)
   }
   if (refreshable === false) byType.delete('refresh_token')
+  if (byType.size === 0)
+    throw new ConfigurationError('grants has refreshToken() only, and refreshable: false takes it away; remove one of the two')
   return byType
 }
 

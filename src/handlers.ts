@@ -13,15 +13,15 @@ import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
 import { reportRefusal } from './endpoints/refusal.js'
 import { ConfigurationError, InvalidRequest, OAuthError, ServerError } from './errors.js'
-import { assertKnownKeys, OptionReader, type Unchecked } from './option-checks.js'
+import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { bodyTooLarge, renderError, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import { isScopeToken, type Scope } from './scope.js'
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
 export interface HostRequest extends IncomingMessage {
-  readonly originalUrl?: string
-  readonly secure?: boolean
+  readonly originalUrl?: string | undefined
+  readonly secure?: boolean | undefined
   body?: unknown
   auth?: unknown
 }
@@ -102,12 +102,14 @@ async function check(configuration: Configuration, req: HostRequest, demand: Acc
 }
 
 function readRequirement({ scopes }: Configuration, requirement: AccessTokenRequirement): AccessTokenDemand {
-  assertKnownKeys(requirement, ['scope', 'optional', 'allowBodyToken'], 'requireAccessToken')
-  const reader = new OptionReader(requirement as Unchecked, 'requireAccessToken: ')
+  const members = assertObject(requirement, 'requireAccessToken: the second argument')
+  assertKnownKeys(members, ['scope', 'optional', 'allowBodyToken'], 'requireAccessToken')
+  const reader = new OptionReader(members, 'requireAccessToken: ')
   reader.boolean('optional', false)
   const allowBodyToken = reader.boolean('allowBodyToken', false)
-  const { scope = [] } = requirement
-  const tokens: Scope = typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : scope
+  const { scope = [] }: { scope?: unknown } = requirement
+  const tokens: unknown = typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : scope
+  if (!isListOfTexts(tokens)) throw new ConfigurationError('requireAccessToken: scope must be a string or an array of strings')
   for (const token of tokens) {
     if (isScopeToken(token) && scopes.includes(token)) continue
     throw new ConfigurationError(
@@ -115,6 +117,10 @@ function readRequirement({ scopes }: Configuration, requirement: AccessTokenRequ
     )
   }
   return { scope: tokens, allowBodyToken }
+}
+
+function isListOfTexts(value: unknown): value is Scope {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
 const withTokenHandler = new WeakSet<Configuration>()
@@ -168,10 +174,15 @@ function headerFields(req: IncomingMessage): HeaderFields {
 
 function isSecure(req: HostRequest, { trustProxy }: Configuration): boolean {
   const forwarded = req.headers['x-forwarded-proto']
-  if (trustProxy !== undefined && forwarded !== undefined && trustProxy(req.socket.remoteAddress ?? '')) {
+  if (trustProxy !== undefined && forwarded !== undefined && trustProxy(peerAddress(req))) {
     return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
   }
   return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
+}
+
+// RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
+function peerAddress({ socket }: IncomingMessage): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
 }
 
 function warnOfInsecureTransport({ allowInsecureTransport, warn }: Configuration): void {
@@ -195,6 +206,8 @@ async function readBody(req: HostRequest, res: ServerResponse, configuration: Co
   const isParsed = body !== undefined && body !== null && (req.readableDidRead || !isEmptyObject(body))
   if (isParsed) return body
   if (req.readableDidRead) {
+    // node:http throws a body away when the request is answered, as by a timeout of the application
+    if (res.headersSent) throw new InvalidRequest('the request was answered elsewhere')
     configuration.warn(
       'a request body was read before it reached the handler and nothing is left of it; mount the handler before what reads it, or leave it in req.body',
     )
@@ -211,9 +224,12 @@ type RawReader = (req: HostRequest, res: ServerResponse, next: Next) => void
 const rawReaders = new WeakMap<Configuration, RawReader>()
 
 function readRawBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
-  const reader = rawReaders.get(configuration) ?? bodyParser.raw({ type: () => true, limit: configuration.maxBodySize, inflate: false })
+  const { maxBodySize } = configuration
+  if (Number(req.headers['content-length']) > maxBodySize) throw bodyTooLarge()
+  const reader = rawReaders.get(configuration) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
   rawReaders.set(configuration, reader)
   return new Promise((resolve, reject) => {
+    onceTooLarge(req, maxBodySize, () => reject(bodyTooLarge()))
     reader(req, res, (error) => {
       const { body } = req
       // Nobody after this finds credentials in the request.
@@ -221,6 +237,17 @@ function readRawBody(req: HostRequest, res: ServerResponse, configuration: Confi
       if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
       else reject(bodyError(error))
     })
+  })
+}
+
+/** body-parser tells of too large a body at its end only: a client that does not end it would wait for ever. */
+function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): void {
+  let received = 0
+  req.on('data', function count(chunk: Buffer) {
+    received += chunk.length
+    if (received <= limit) return
+    req.off('data', count)
+    refuse()
   })
 }
 

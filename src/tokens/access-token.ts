@@ -67,6 +67,6 @@ export interface TokenType {
   readonly authenticationMethod: string
   /** The `token_type` member of the response (RFC 6749 §7.1). */
   readonly token_type: string
-  /** The token that a request to a protected resource presents in this way, or undefined when it uses another. */
+  /** The token that a request to a protected resource presents in this way, empty where it is malformed; undefined when it uses another. */
   presented(request: ResourceRequest): string | undefined
 }

@@ -16,7 +16,9 @@ export function bearer(): TokenType {
     token_type: 'Bearer',
     presented({ headers }) {
       const header = headerValue(headers, 'authorization')
-      return header === undefined ? undefined : bearerCredentials.exec(header)?.[1]
+      if (header === undefined || !/^ *bearer(?: |$)/i.test(header)) return undefined
+      // Malformed is not absent: the empty text is nobody's token.
+      return bearerCredentials.exec(header)?.[1] ?? ''
     },
   }
 }

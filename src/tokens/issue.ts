@@ -10,6 +10,7 @@
 import {
   covering,
   withAccessToken,
+  withoutExpired,
   withRefreshToken,
   type Authorization,
   type JsonObject,
@@ -111,7 +112,8 @@ interface Remembered {
 function rememberAccessToken(order: TokenOrder, policy: IssuingPolicy, access_token: string, expiresAt: number): Remembered {
   const { authorization, scope, now } = order
   if (authorization === undefined) return { authorization, dropped: 0 }
-  if (policy.accessTokenFormat.kind === 'self-contained') return { authorization: covering(authorization, expiresAt), dropped: 0 }
+  if (policy.accessTokenFormat.kind === 'self-contained')
+    return { authorization: covering(withoutExpired(authorization, now), expiresAt), dropped: 0 }
   const hash = sha256(access_token)
   const token = { hash, issuedAt: now, expiresAt, scope, resource: authorization.resource }
   return { ...withAccessToken(authorization, token, policy.maxAccessTokens, now), hash }

@@ -38,7 +38,7 @@ const maxTokenSize = 16_384
  * @throws TemporarilyUnavailable when the store fails.
  */
 export async function readAccessToken(text: string, policy: ReadingPolicy): Promise<ActiveAccessToken | undefined> {
-  if (text.length > maxTokenSize) return undefined
+  if (text === '' || text.length > maxTokenSize) return undefined
   const reading = await policy.accessTokenFormat.read(text)
   if (reading === undefined) return undefined
   const now = policy.clock()

@@ -4,8 +4,8 @@
  * A record is read as if somebody else had written it: a store that lost a member, a column that was cut, a release that
  * wrote another form. What cannot be understood whole is not understood at all.
  */
-import type { Authorization, AuthorizationCode, CodeChallenge, JsonObject, OpaqueAccessToken, RefreshToken } from './authorization.js'
-import { recordFormat, type StoredRecord } from './stores/store.js'
+import type { Authorization, AuthorizationCode, CodeChallenge, JsonObject, OpaqueAccessToken, RefreshToken } from '../authorization.js'
+import { recordFormat, type StoredRecord } from './store.js'
 
 /** A record that this release cannot read. Answered 503; nothing is written over it. */
 export class UnreadableRecord extends Error {
