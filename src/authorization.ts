@@ -123,17 +123,31 @@ export interface AccessTokenAdded {
 
 /** One more opaque access token. Over `limit` live ones the oldest go. */
 export function withAccessToken(authorization: Authorization, token: OpaqueAccessToken, limit: number, now: number): AccessTokenAdded {
-  const live = [...authorization.accessTokens.filter((other) => now < other.expiresAt), token]
+  const current = withoutExpired(authorization, now)
+  const live = [...current.accessTokens, token]
   const accessTokens = live.length > limit ? live.slice(-limit) : live
   return {
-    authorization: covering({ ...authorization, accessTokens }, token.expiresAt),
+    authorization: covering({ ...current, accessTokens }, token.expiresAt),
     dropped: live.length - accessTokens.length,
   }
 }
 
-/** One opaque access token less, and no other change. */
-export function withoutAccessToken(authorization: Authorization, hash: string): Authorization {
-  return { ...authorization, accessTokens: authorization.accessTokens.filter((token) => token.hash !== hash) }
+/** One opaque access token less. */
+export function withoutAccessToken(authorization: Authorization, hash: string, now: number): Authorization {
+  const current = withoutExpired(authorization, now)
+  return { ...current, accessTokens: current.accessTokens.filter((token) => token.hash !== hash) }
+}
+
+/**
+ * Without the access tokens that have ended, and the answer that nobody may ask for again. The used code stays, with what its
+ * proof needs, and the head stays, because its key tells reuse.
+ */
+export function withoutExpired(authorization: Authorization, now: number): Authorization {
+  const accessTokens = authorization.accessTokens.filter((token) => now < token.expiresAt)
+  const { refreshToken } = authorization
+  if (refreshToken?.previous === undefined || now < refreshToken.previous.retryUntil) return { ...authorization, accessTokens }
+  const { previous: _previous, ...head } = refreshToken
+  return { ...authorization, accessTokens, refreshToken: head }
 }
 
 /** One self-contained access token less; those that have expired since need no mention any more. */

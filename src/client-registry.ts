@@ -1,12 +1,11 @@
 /**
  * The clients of one server: the list in the options, checked at start, or the application's function, checked at each answer.
  */
-import { assertClientFitsServer, readClient, type Client, type ClientMetadata, type FindClient } from './clients.js'
+import { assertClientFitsServer, readClient, type Client, type ClientMetadata, type FindClient, type Served } from './clients.js'
 import { isSlowHash } from './client-secrets.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
 import type { Emit } from './events.js'
 import { kindOf } from './option-checks.js'
-import type { Scope } from './scope.js'
 import { withinTime } from './within-time.js'
 
 /** How to find clients, and how long a decoy has to work. */
@@ -22,9 +21,7 @@ export interface ClientRegistry {
 }
 
 /** What the clients have to fit. */
-export interface ClientRegistrySettings {
-  readonly scopes: Scope
-  readonly grantTypes: readonly string[]
+export interface ClientRegistrySettings extends Served {
   /** Milliseconds. */
   readonly timeout: number
   readonly emit: Emit
@@ -50,9 +47,9 @@ export function createClientRegistry(
   return { decoyHash, findClient: (client_id) => Promise.resolve(byId.get(client_id)) }
 }
 
-function readClients(clients: unknown, { scopes, grantTypes, warn }: ClientRegistrySettings): ReadonlyMap<string, Client> {
+function readClients(clients: unknown, settings: ClientRegistrySettings): ReadonlyMap<string, Client> {
   if (clients === undefined || (Array.isArray(clients) && clients.length === 0)) {
-    warn('no clients are configured, so nobody can get a token; set the option clients')
+    settings.warn('no clients are configured, so nobody can get a token; set the option clients')
     return new Map()
   }
   if (!Array.isArray(clients))
@@ -60,7 +57,7 @@ function readClients(clients: unknown, { scopes, grantTypes, warn }: ClientRegis
   const byId = new Map<string, Client>()
   for (const [position, value] of (clients as unknown[]).entries()) {
     const client = readClient(value, `clients[${position}]`)
-    assertClientFitsServer(client, scopes, grantTypes)
+    assertClientFitsServer(client, settings)
     if (byId.has(client.client_id)) throw new ConfigurationError(`clients has "${client.client_id}" twice`)
     byId.set(client.client_id, client)
   }

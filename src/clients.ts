@@ -15,8 +15,11 @@ import { Redacted } from './secrets.js'
 export interface ClientMetadata {
   /** 1 to 255 visible ASCII characters or spaces (RFC 6749 Appendix A.1). */
   readonly client_id: string
-  /** The client's secret in plain text; hashed at start. Of no use beside `token_endpoint_auth_method: 'none'`. */
-  readonly client_secret?: string
+  /**
+   * The client's secret in plain text; hashed at start. Present but undefined or empty, as from an environment variable that is not set,
+   * it stops the start. Contradicts `token_endpoint_auth_method: 'none'`.
+   */
+  readonly client_secret?: string | undefined
   /** Its secrets as hashes, made by `hashClientSecret`; all that have not expired are accepted. */
   readonly secrets?: readonly ClientSecret[]
   /** The one way in which it authenticates. `none` makes it public. Default: `client_secret_basic` or `client_secret_post`. */
@@ -127,12 +130,19 @@ export function readClient(value: unknown, name: string): Client {
   }
 }
 
+/** What a server serves, by name. */
+export interface Served {
+  readonly scopes: Scope
+  readonly grantTypes: readonly string[]
+  readonly methods: readonly string[]
+}
+
 /**
- * Refuses what nothing would ever read: a misspelt member, scope or grant type.
+ * Refuses what nothing would ever read: a misspelt member, scope, grant type or authentication method.
  *
  * @throws ConfigurationError
  */
-export function assertClientFitsServer(client: Client, scopes: Scope, grantTypes: readonly string[]): void {
+export function assertClientFitsServer(client: Client, { scopes, grantTypes, methods }: Served): void {
   const where = `client "${client.client_id}"`
   assertKnownKeys(client.metadata, memberNames, where, '. What is your own goes under "extra".')
   for (const token of [...(client.scope ?? []), ...(client.defaultScope ?? [])]) {
@@ -148,6 +158,12 @@ export function assertClientFitsServer(client: Client, scopes: Scope, grantTypes
         'add the grant to the option grants',
     )
   }
+  const method = client.token_endpoint_auth_method
+  if (method === undefined || methods.includes(method)) return
+  throw new ConfigurationError(
+    `${where}: token_endpoint_auth_method "${method}" is not served${didYouMean(method, methods)}; add the method to the option ` +
+      'clientAuthenticationMethods',
+  )
 }
 
 /** Grant types that a client may be registered for although this server does not serve them. */

@@ -3,27 +3,33 @@
  *
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
-import { clientSecretBasic, clientSecretPost } from './client-authentication/client-secret.js'
-import type { ClientAuthenticationMethod, ClientAuthenticationPolicy } from './client-authentication/method.js'
-import { none } from './client-authentication/none.js'
+import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
 import { createClientRegistry } from './client-registry.js'
 import { ConfigurationError } from './errors.js'
+import { readCors, type CorsOptions } from './cors.js'
 import { createEmit, type Emit } from './events.js'
-import { authorizationCode } from './grants/authorization-code.js'
-import { clientCredentials } from './grants/client-credentials.js'
 import type { Grant } from './grants/grant.js'
-import { refreshToken } from './grants/refresh-token.js'
-import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
-import type { ServerOptions } from './options.js'
+import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
+import type { EndpointPlaces, ServerOptions } from './options.js'
+import {
+  assertFormatFits,
+  readDefaultGrantType,
+  readFailureLimit,
+  readFormat,
+  readGrants,
+  readMethods,
+  readRefreshable,
+  readTokenType,
+} from './strategy-options.js'
 import type { TransportPolicy } from './protocol.js'
 import { isScopeToken, type Scope } from './scope.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
-import type { AccessTokenFormat, TokenType } from './tokens/access-token.js'
+import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
 import type { IssuingPolicy } from './tokens/issue.js'
-import { opaque } from './tokens/opaque.js'
+import { mac } from './tokens/mac.js'
 import type { ReadingPolicy } from './tokens/read.js'
 
 /** Options that were checked, with every default in place. */
@@ -47,16 +53,33 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly warn: (message: string) => void
   /** Whether the store is the default one, which only handlers with the same options share. */
   readonly usesDefaultStore: boolean
+  readonly available: ServerOptions['available']
+  /** All types that resources accept; the Authorization scheme decides. */
+  readonly tokenTypes: readonly TokenType[]
+  readonly cors: CorsOptions | undefined
+  readonly endpoints: EndpointPlaces
+  /** The endpoints that have a handler. Handlers note themselves here when they are made; nothing else changes after the start. */
+  readonly served: Set<string>
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'scopes', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens',
+  'clients', 'scopes', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
 ] satisfies (keyof ServerOptions)[] // prettier-ignore
 
-const callbackNames = ['clock', 'onEvent', 'checkScope', 'beforeGrant', 'authorize', 'context']
+const callbackNames = [
+  'available',
+  'refreshTokens',
+  'responseParameters',
+  'clock',
+  'onEvent',
+  'checkScope',
+  'beforeGrant',
+  'authorize',
+  'context',
+]
 
 const configurations = new WeakMap<object, Configuration>()
 const day = 86_400
@@ -80,7 +103,17 @@ export function configure(options: ServerOptions): Configuration {
 function build(options: ServerOptions, members: Unchecked): Configuration {
   const reader = new OptionReader(members, '')
   for (const name of callbackNames) reader.assertCallback(name)
-  const { clock = systemClock, onEvent, checkScope, beforeGrant, authorize, context } = options
+  const {
+    clock = systemClock,
+    onEvent,
+    checkScope,
+    beforeGrant,
+    authorize,
+    context,
+    available,
+    refreshTokens,
+    responseParameters,
+  } = options
   const emit = createEmit(onEvent, clock)
   const warn = createWarn(emit)
   const issuer = readIssuer(reader)
@@ -89,17 +122,32 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const store = readStore(members) ?? defaultStore(clock, emit, warn)
   const refreshable = readRefreshable(members)
   const grants = readGrants(members, refreshable)
+  for (const { warning } of grants.values()) if (warning !== undefined) warn(warning)
   const scopes = readScopes(reader)
-  const clients = createClientRegistry(options.clients, { scopes, grantTypes: [...grants.keys()], timeout: storeTimeout, emit, warn })
+  const tokenTypes = [bearer(), mac()]
+  const tokenType = readTokenType(members, tokenTypes)
+  const accessTokenFormat = readFormat(options.accessTokens)
+  assertFormatFits(accessTokenFormat, tokenType, issuer)
+  const clientAuthenticationMethods = readMethods(members)
+  const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
+  const clients = createClientRegistry(options.clients, { ...served, timeout: storeTimeout, emit, warn })
   return {
     ...clients,
     scopes,
     grants,
     defaultGrantType: readDefaultGrantType(reader, grants),
     refreshable,
-    clientAuthenticationMethods: readMethods(members),
-    accessTokenFormat: readFormat(members),
-    tokenType: readTokenType(members),
+    clientAuthenticationMethods,
+    accessTokenFormat,
+    tokenType,
+    tokenTypes,
+    refreshTokens,
+    responseParameters,
+    available,
+    failures: readFailureLimit(members, clock),
+    cors: readCors(members.cors),
+    endpoints: readEndpoints(members),
+    served: new Set(),
     ledger: new Ledger({ store, timeout: storeTimeout, issuer, clockTolerance }),
     usesDefaultStore: members.store === undefined,
     issuer,
@@ -113,7 +161,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     trustProxy: readTrustProxy(options),
     allowInsecureTransport: readInsecureTransport(reader, warn),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
-    errorUri: reader.text('errorUri'),
+    errorUri: readErrorUri(reader),
     realm: readRealm(reader),
     emit,
     warn,
@@ -177,6 +225,13 @@ function readRealm(reader: OptionReader): string {
   return realm
 }
 
+function readErrorUri(reader: OptionReader): string | undefined {
+  const uri = reader.text('errorUri')
+  // RFC 6749 §5.2: error_uri = URI-reference, of %x21 / %x23-5B / %x5D-7E
+  if (uri === undefined || /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(uri)) return uri
+  throw new ConfigurationError('errorUri must be a URI: ASCII without spaces, quotes and backslashes')
+}
+
 function readStore(members: Unchecked): Store | undefined {
   const { store } = members
   if (store === undefined) return undefined
@@ -195,68 +250,17 @@ function defaultStore(clock: () => number, emit: Emit, warn: (message: string) =
   return memoryStore({ clock, onEvent: emit })
 }
 
-function readRefreshable(members: Unchecked): Configuration['refreshable'] {
-  const { refreshable = true } = members
-  if (typeof refreshable === 'boolean') return refreshable
-  if (typeof refreshable === 'function') return refreshable as Exclude<Configuration['refreshable'], boolean>
-  throw new ConfigurationError('refreshable must be true, false or a function')
-}
-
-function readGrants(members: Unchecked, refreshable: Configuration['refreshable']): ReadonlyMap<string, Grant> {
-  const { grants = [authorizationCode(), refreshToken(), clientCredentials()] } = members
-  if (!Array.isArray(grants) || grants.length === 0) throw new ConfigurationError('grants must be an array of at least one grant')
-  const byType = new Map<string, Grant>()
-  for (const grant of grants as unknown[]) {
-    const { type, authorize } = assertObject(typeof grant === 'function' ? undefined : grant, 'grants: each')
-    if (typeof type !== 'string' || typeof authorize !== 'function') {
-      throw new ConfigurationError('grants: each must be an object with type and authorize; call the factory, as in clientCredentials()')
-    }
-    // RFC 6749 §4.5: an extension grant is named by an absolute URI; registered names have no colon
-    if (type === '' || (type.includes(':') && !URL.canParse(type)))
-      throw new ConfigurationError('grants: type must be a name or an absolute URI')
-    if (byType.has(type)) throw new ConfigurationError(`grants has "${type}" twice`)
-    byType.set(type, grant as Grant)
+function readEndpoints(members: Unchecked): EndpointPlaces {
+  if (members.endpoints === undefined) return {}
+  const places = assertObject(members.endpoints, 'endpoints')
+  const names = ['authorization', 'token', 'revocation', 'introspection', 'jwks']
+  assertKnownKeys(places, names, 'endpoints')
+  for (const [name, place] of Object.entries(places)) {
+    const isPlace = typeof place === 'string' && (place.startsWith('/') || URL.canParse(place)) && !place.includes('#')
+    // RFC 6749 §3.1, §3.2: an endpoint URI has no fragment
+    if (!isPlace) throw new ConfigurationError(`endpoints.${name} must be a path that begins with "/", or a URL, without fragment`)
   }
-  if (refreshable === false) byType.delete('refresh_token')
-  return byType
-}
-
-function readDefaultGrantType(reader: OptionReader, grants: ReadonlyMap<string, Grant>): string | undefined {
-  const type = reader.text('defaultGrantType')
-  if (type === undefined || grants.has(type)) return type
-  throw new ConfigurationError(`defaultGrantType "${type}" is not the type of one of the grants${didYouMean(type, [...grants.keys()])}`)
-}
-
-function readMethods(members: Unchecked): readonly ClientAuthenticationMethod[] {
-  const { clientAuthenticationMethods: methods = [clientSecretBasic(), clientSecretPost(), none()] } = members
-  if (!Array.isArray(methods) || methods.length === 0) {
-    throw new ConfigurationError('clientAuthenticationMethods must be an array of at least one method')
-  }
-  for (const method of methods as unknown[]) {
-    const { name, presented, verify } = assertObject(typeof method === 'function' ? undefined : method, 'clientAuthenticationMethods: each')
-    if (typeof name === 'string' && typeof presented === 'function' && typeof verify === 'function') continue
-    throw new ConfigurationError(
-      'clientAuthenticationMethods: each must have name, presented and verify; call the factory, as in clientSecretBasic()',
-    )
-  }
-  return methods as ClientAuthenticationMethod[]
-}
-
-function readFormat(members: Unchecked): AccessTokenFormat {
-  if (members.accessTokens === undefined) return opaque()
-  const { name, kind, issue, read } = assertObject(members.accessTokens, 'accessTokens')
-  const isFormat = typeof name === 'string' && typeof issue === 'function' && typeof read === 'function'
-  if (isFormat && (kind === 'reference' || kind === 'self-contained')) return members.accessTokens as AccessTokenFormat
-  throw new ConfigurationError(
-    "accessTokens must be a format with name, kind ('reference' or 'self-contained'), issue and read, such as opaque()",
-  )
-}
-
-function readTokenType(members: Unchecked): TokenType {
-  const { authenticationMethod = 'bearer' } = members
-  if (authenticationMethod === 'bearer') return bearer()
-  const given = typeof authenticationMethod === 'string' ? didYouMean(authenticationMethod, ['bearer']) : ''
-  throw new ConfigurationError(`authenticationMethod must be 'bearer'${given}`)
+  return places
 }
 
 function readTrustProxy({ trustProxy }: ServerOptions): Configuration['trustProxy'] {

@@ -36,14 +36,22 @@ function isOrigin(value: unknown): value is string {
 
 /** True for the request with which a browser asks beforehand. It carries no credentials, so nothing can be demanded of it. */
 export function isPreflight({ method, headers }: ProtocolRequest): boolean {
-  return method === 'OPTIONS' && headerValue(headers, 'origin') !== undefined && headerValue(headers, 'access-control-request-method') !== undefined
+  return (
+    method === 'OPTIONS' &&
+    headerValue(headers, 'origin') !== undefined &&
+    headerValue(headers, 'access-control-request-method') !== undefined
+  )
 }
 
 /** The answer to a preflight. For an origin that may not call it allows nothing. */
 export function preflightResponse(request: ProtocolRequest, cors: CorsOptions, methods: string): ProtocolResponse {
   const origin = corsHeaders(request, cors)
   const isAllowed = 'Access-Control-Allow-Origin' in origin
-  const allowed = { 'Access-Control-Allow-Methods': methods, 'Access-Control-Allow-Headers': allowedHeaders, 'Access-Control-Max-Age': preflightLifetime }
+  const allowed = {
+    'Access-Control-Allow-Methods': methods,
+    'Access-Control-Allow-Headers': allowedHeaders,
+    'Access-Control-Max-Age': preflightLifetime,
+  }
   return { status: 204, headers: isAllowed ? { ...origin, ...allowed } : origin, body: '' }
 }
 

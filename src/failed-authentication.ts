@@ -96,6 +96,7 @@ function networkOf(address: string): string {
   const [head = '', tail] = address.toLowerCase().split('%', 1).join('').split('::')
   const before = head === '' ? [] : head.split(':')
   const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups = tail === undefined ? before : [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after]
+  const groups =
+    tail === undefined ? before : [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after]
   return groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, '')).join(':') // prettier-ignore
 }

@@ -7,22 +7,34 @@
 import bodyParser from 'body-parser'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { configure, type Configuration } from './configuration.js'
-import { checkAccessToken, type AccessTokenCheck, type AccessTokenDemand, type AuthInfo } from './endpoints/protected-resource.js'
+import { corsHeaders, isPreflight, preflightResponse } from './cors.js'
+import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from './endpoints/access-token-requirement.js'
+import { createJwksResponse, type CacheOptions } from './endpoints/jwks.js'
+import { createMetadataResponse } from './endpoints/metadata.js'
+import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoints/protected-resource.js'
 import { createIntrospectionResponse } from './endpoints/introspection.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
 import { reportRefusal } from './endpoints/refusal.js'
-import { ConfigurationError, InvalidRequest, OAuthError, ServerError } from './errors.js'
-import { assertKnownKeys, OptionReader, type Unchecked } from './option-checks.js'
+import { InvalidRequest, OAuthError, ServerError } from './errors.js'
 import type { ServerOptions } from './options.js'
-import { bodyTooLarge, renderError, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
-import { isScopeToken, type Scope } from './scope.js'
+import {
+  bodyTooLarge,
+  headerValue,
+  renderError,
+  type Context,
+  type HeaderFields,
+  type ProtocolRequest,
+  type ProtocolResponse,
+} from './protocol.js'
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
 export interface HostRequest extends IncomingMessage {
-  readonly originalUrl?: string
-  readonly secure?: boolean
+  readonly originalUrl?: string | undefined
+  readonly secure?: boolean | undefined
+  readonly ip?: string | undefined
   body?: unknown
+  rawBody?: unknown
   auth?: unknown
 }
 
@@ -39,7 +51,7 @@ export type Handler = (req: HostRequest, res: ServerResponse, next?: Next) => vo
  */
 export function tokenHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
-  markShared(configuration)
+  configuration.served.add('token')
   return function handleToken(req, res, _next): void {
     void answer(configuration, 'token', req, res, (request) => createTokenResponse(options, request))
   }
@@ -48,6 +60,7 @@ export function tokenHandler(options: ServerOptions): Handler {
 /** The revocation endpoint (RFC 7009). Options and mounting as for {@link tokenHandler}. */
 export function revocationHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
+  configuration.served.add('revocation')
   return function handleRevocation(req, res, _next): void {
     warnIfAlone(configuration, 'revocationHandler')
     void answer(configuration, 'revocation', req, res, (request) => createRevocationResponse(options, request))
@@ -57,20 +70,11 @@ export function revocationHandler(options: ServerOptions): Handler {
 /** The introspection endpoint (RFC 7662). Options and mounting as for {@link tokenHandler}. */
 export function introspectionHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
+  configuration.served.add('introspection')
   return function handleIntrospection(req, res, _next): void {
     warnIfAlone(configuration, 'introspectionHandler')
     void answer(configuration, 'introspection', req, res, (request) => createIntrospectionResponse(options, request))
   }
-}
-
-/** Options of {@link requireAccessToken}. */
-export interface AccessTokenRequirement {
-  /** The scope that is needed, as a list or separated by spaces; all of it. Default: none. */
-  readonly scope?: string | readonly string[]
-  /** True: a request without a token passes, without `req.auth`. A bad token is refused all the same. Default false. */
-  readonly optional?: boolean
-  /** True: `access_token` in a form body that the application has parsed is accepted (RFC 6750 §2.2). Default false. */
-  readonly allowBodyToken?: boolean
 }
 
 /**
@@ -82,50 +86,56 @@ export interface AccessTokenRequirement {
 export function requireAccessToken(options: ServerOptions, requirement: AccessTokenRequirement = {}): Handler {
   const configuration = configure(options)
   const demand = readRequirement(configuration, requirement)
-  const isOptional = requirement.optional === true
   return function guard(req, res, next): void {
     warnIfAlone(configuration, 'requireAccessToken')
-    void check(configuration, req, demand).then((checked) => {
+    const request = plainRequest(req, configuration)
+    // A preflight carries no token. With the option cors it is answered here, else by what comes next.
+    if (isPreflight(request)) {
+      if (configuration.cors === undefined) next?.()
+      else send(res, preflightResponse(request, configuration.cors, headerValue(request.headers, 'access-control-request-method') ?? ''))
+      return
+    }
+    void check(configuration, request, demand).then((checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
-      if (checked.outcome === 'accepted' || (isOptional && checked.outcome === 'absent')) next?.()
-      else send(res, checked.response)
+      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) next?.()
+      else send(res, withCors(configuration, request, checked.response))
     })
   }
 }
 
-async function check(configuration: Configuration, req: HostRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
+/** The public keys (RFC 7517), for resource servers that verify tokens themselves. Mount it with `app.get` or `app.use`. */
+export function jwksHandler(options: ServerOptions, cache: CacheOptions = {}): Handler {
+  const configuration = configure(options)
+  createJwksResponse(options, aGet, cache)
+  configuration.served.add('jwks')
+  return function handleJwks(req, res, _next): void {
+    void answer(configuration, 'jwks', req, res, (request) => createJwksResponse(options, request, cache), 'GET')
+  }
+}
+
+/** Authorization server metadata (RFC 8414). Mount it at `/.well-known/oauth-authorization-server`. */
+export function metadataHandler(options: ServerOptions, cache: CacheOptions = {}): Handler {
+  const configuration = configure(options)
+  createMetadataResponse(options, aGet, cache)
+  return function handleMetadata(req, res, _next): void {
+    void answer(configuration, 'metadata', req, res, (request) => createMetadataResponse(options, request, cache), 'GET')
+  }
+}
+
+/** Asked once when a handler is made, so that what cannot be answered stops the start. */
+const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
+
+async function check(configuration: Configuration, request: ProtocolRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
   try {
-    return await checkAccessToken(configuration, plainRequest(req, configuration), demand)
+    return await checkAccessToken(configuration, request, demand)
   } catch (thrown) {
     return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
   }
 }
 
-function readRequirement({ scopes }: Configuration, requirement: AccessTokenRequirement): AccessTokenDemand {
-  assertKnownKeys(requirement, ['scope', 'optional', 'allowBodyToken'], 'requireAccessToken')
-  const reader = new OptionReader(requirement as Unchecked, 'requireAccessToken: ')
-  reader.boolean('optional', false)
-  const allowBodyToken = reader.boolean('allowBodyToken', false)
-  const { scope = [] } = requirement
-  const tokens: Scope = typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : scope
-  for (const token of tokens) {
-    if (isScopeToken(token) && scopes.includes(token)) continue
-    throw new ConfigurationError(
-      `requireAccessToken: scope "${token}" is not among the server's scopes, so no token can have it; add it to the option scopes`,
-    )
-  }
-  return { scope: tokens, allowBodyToken }
-}
-
-const withTokenHandler = new WeakSet<Configuration>()
-
-function markShared(configuration: Configuration): void {
-  withTokenHandler.add(configuration)
-}
-
 /** A default store that no token handler shares never holds a token: the options object was copied where it should be shared. */
 function warnIfAlone(configuration: Configuration, name: string): void {
-  if (!configuration.usesDefaultStore || withTokenHandler.has(configuration)) return
+  if (!configuration.usesDefaultStore || configuration.served.has('token')) return
   configuration.warn(
     `${name} has a memory store of its own that no tokenHandler shares; give both the same options object, or set the option store`,
   )
@@ -136,16 +146,26 @@ async function answer(
   endpoint: string,
   req: HostRequest,
   res: ServerResponse,
-  respond: (request: ProtocolRequest) => Promise<ProtocolResponse>,
+  respond: (request: ProtocolRequest) => ProtocolResponse | Promise<ProtocolResponse>,
+  method = 'POST',
 ): Promise<void> {
+  const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
+  const { cors } = configuration
   try {
-    const request = plainRequest(req, configuration)
-    if (request.secure === false) warnOfInsecureTransport(configuration)
+    if (cors !== undefined && isPreflight(request)) {
+      send(res, preflightResponse(request, cors, method))
+      return
+    }
+    if (method === 'POST' && request.secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration, req)
-    send(res, await respond({ ...request, context, body: () => readBody(req, res, configuration) }))
+    send(res, withCors(configuration, request, await respond({ ...request, context })))
   } catch (thrown) {
-    send(res, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri))
+    send(res, withCors(configuration, request, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
   }
+}
+
+function withCors({ cors }: Configuration, request: ProtocolRequest, response: ProtocolResponse): ProtocolResponse {
+  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(request, cors) } }
 }
 
 /** The request as plain data, its body only where something has parsed it already. */
@@ -156,6 +176,8 @@ function plainRequest(req: HostRequest, configuration: Configuration): ProtocolR
     headers: headerFields(req),
     secure: isSecure(req, configuration),
     body: req.body,
+    address: clientAddress(req, configuration),
+    ...rawBody(req),
   }
 }
 
@@ -168,10 +190,30 @@ function headerFields(req: IncomingMessage): HeaderFields {
 
 function isSecure(req: HostRequest, { trustProxy }: Configuration): boolean {
   const forwarded = req.headers['x-forwarded-proto']
-  if (trustProxy !== undefined && forwarded !== undefined && trustProxy(req.socket.remoteAddress ?? '')) {
+  if (trustProxy !== undefined && forwarded !== undefined && trustProxy(peerAddress(req))) {
     return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
   }
   return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
+}
+
+// RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
+function peerAddress({ socket }: IncomingMessage): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+/** Who asks: as Express says, or the last address in `X-Forwarded-For` that no trusted proxy has, or the peer. */
+function clientAddress(req: HostRequest, { trustProxy }: Configuration): string {
+  if (req.ip !== undefined) return req.ip
+  const peer = peerAddress(req)
+  if (!trustProxy?.(peer)) return peer
+  const chain = String(req.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
+  return chain.findLast((address) => !trustProxy(address)) ?? chain[0] ?? peer
+}
+
+/** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
+function rawBody({ rawBody: kept, body }: HostRequest): { rawBody?: string | Uint8Array } {
+  const bytes = kept ?? body
+  return typeof bytes === 'string' || bytes instanceof Uint8Array ? { rawBody: bytes } : {}
 }
 
 function warnOfInsecureTransport({ allowInsecureTransport, warn }: Configuration): void {
@@ -195,6 +237,8 @@ async function readBody(req: HostRequest, res: ServerResponse, configuration: Co
   const isParsed = body !== undefined && body !== null && (req.readableDidRead || !isEmptyObject(body))
   if (isParsed) return body
   if (req.readableDidRead) {
+    // node:http throws a body away when the request is answered, as by a timeout of the application
+    if (res.headersSent) throw new InvalidRequest('the request was answered elsewhere')
     configuration.warn(
       'a request body was read before it reached the handler and nothing is left of it; mount the handler before what reads it, or leave it in req.body',
     )
@@ -211,9 +255,12 @@ type RawReader = (req: HostRequest, res: ServerResponse, next: Next) => void
 const rawReaders = new WeakMap<Configuration, RawReader>()
 
 function readRawBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
-  const reader = rawReaders.get(configuration) ?? bodyParser.raw({ type: () => true, limit: configuration.maxBodySize, inflate: false })
+  const { maxBodySize } = configuration
+  if (Number(req.headers['content-length']) > maxBodySize) throw bodyTooLarge()
+  const reader = rawReaders.get(configuration) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
   rawReaders.set(configuration, reader)
   return new Promise((resolve, reject) => {
+    onceTooLarge(req, maxBodySize, () => reject(bodyTooLarge()))
     reader(req, res, (error) => {
       const { body } = req
       // Nobody after this finds credentials in the request.
@@ -221,6 +268,17 @@ function readRawBody(req: HostRequest, res: ServerResponse, configuration: Confi
       if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
       else reject(bodyError(error))
     })
+  })
+}
+
+/** body-parser tells of too large a body at its end only: a client that does not end it would wait for ever. */
+function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): void {
+  let received = 0
+  req.on('data', function count(chunk: Buffer) {
+    received += chunk.length
+    if (received <= limit) return
+    req.off('data', count)
+    refuse()
   })
 }
 
@@ -237,4 +295,4 @@ function send(res: ServerResponse, { status, headers, body }: ProtocolResponse):
   res.end(body)
 }
 
-export type { AuthInfo }
+export type { AccessTokenRequirement, AuthInfo, CacheOptions }

@@ -1,12 +1,14 @@
 /** The public face of the package. Nothing is here that is not re-exported from where it lives. */
 
 // Handlers for Express, Connect and node:http
-export { introspectionHandler, requireAccessToken, revocationHandler, tokenHandler } from './handlers.js'
-export type { AccessTokenRequirement, AuthInfo, Handler, HostRequest, Next } from './handlers.js'
+export { introspectionHandler, jwksHandler, metadataHandler, requireAccessToken, revocationHandler, tokenHandler } from './handlers.js'
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, Handler, HostRequest, Next } from './handlers.js'
 
 // The same endpoints without a framework
 export { createIntrospectionResponse } from './endpoints/introspection.js'
 export { createRevocationResponse } from './endpoints/revocation.js'
+export { createJwksResponse } from './endpoints/jwks.js'
+export { createMetadataResponse } from './endpoints/metadata.js'
 export { createTokenResponse } from './endpoints/token.js'
 export { errorResponse, grantResponse, validateTokenRequest } from './endpoints/token-phases.js'
 export type { ValidatedTokenRequest } from './endpoints/token-phases.js'
@@ -17,6 +19,8 @@ export { issueAuthorizationCode } from './endpoints/authorization-code.js'
 export type { AuthorizationCodeRequest } from './endpoints/authorization-code.js'
 export { hashClientSecret } from './client-secrets.js'
 export { bearerHeader } from './tokens/bearer.js'
+export { macHeader } from './tokens/mac.js'
+export type { MacAlgorithm, MacRequest } from './tokens/mac.js'
 
 // Grants
 export { authorizationCode } from './grants/authorization-code.js'
@@ -24,6 +28,9 @@ export type { AuthorizationCodeOptions } from './grants/authorization-code.js'
 export { clientCredentials } from './grants/client-credentials.js'
 export type { ClientCredentialsOptions } from './grants/client-credentials.js'
 export { refreshToken } from './grants/refresh-token.js'
+export { password } from './grants/password.js'
+export type { PasswordOptions } from './grants/password.js'
+export { backendApplication, legacyApplication, webApplication } from './presets.js'
 export type { RefreshTokenOptions } from './grants/refresh-token.js'
 export type { Continuation, Grant, GrantDecision, GrantRequest, NewAuthorization, Refusal, Repetition } from './grants/grant.js'
 
@@ -35,9 +42,16 @@ export type { Client, ClientMetadata, FindClient } from './clients.js'
 export type { ClientSecret } from './client-secrets.js'
 
 // Access tokens
+export { encrypted } from './tokens/encrypted.js'
+export type { EncryptedFormat, EncryptedOptions } from './tokens/encrypted.js'
+export type { EncryptionAlgorithm, EncryptionKeyInput, EncryptionKeyOptions } from './encryption-keys.js'
+export { jwt } from './tokens/jwt.js'
+export type { JwtFormat, JwtOptions } from './tokens/jwt.js'
+export type { ClaimsOptions } from './tokens/claims.js'
+export type { KeyInput, SigningAlgorithm, SigningKeyOptions } from './signing-keys.js'
 export { opaque } from './tokens/opaque.js'
 export type { OpaqueOptions } from './tokens/opaque.js'
-export type { AccessTokenClaims, AccessTokenFormat, AccessTokenReading } from './tokens/access-token.js'
+export type { AccessTokenFormat, AccessTokenReading, FormatServer, TokenClaims } from './tokens/access-token.js'
 
 // Storage
 export { memoryStore } from './stores/memory.js'
@@ -46,7 +60,9 @@ export type { ListFilter, RecordKind, Store, StoredRecord } from './stores/store
 export type { Authorization, Json, JsonObject } from './authorization.js'
 
 // Options, events, errors
-export type { DecidedRequest, ServerOptions } from './options.js'
+export type { CorsOptions } from './cors.js'
+export type { FailureCounter } from './failed-authentication.js'
+export type { DecidedRequest, EndpointPlaces, ServerOptions } from './options.js'
 export type { EventListener, EventType, ServerEvent } from './events.js'
 export {
   ConfigurationError,

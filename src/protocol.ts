@@ -248,11 +248,6 @@ export function cacheableResponse(body: object, maxAge: number, contentType = 'a
   return { status: 200, headers: { 'Content-Type': contentType, 'Cache-Control': `public, max-age=${maxAge}` }, body: JSON.stringify(body) }
 }
 
-/** A response without content, for an endpoint that has nothing to say (RFC 7009 §2.2). */
-export function emptyResponse(status: number): ProtocolResponse {
-  return { status, headers: { 'Cache-Control': 'no-store', Pragma: 'no-cache' }, body: '' }
-}
-
 /**
  * The JSON error response: `error`, `error_description`, and `error_uri` where one is configured.
  *

@@ -22,7 +22,7 @@ export function redirectUriFault(uri: string): string | undefined {
 export function isRegisteredRedirectUri(presented: string, registered: string): boolean {
   if (presented === registered) return true
   const portless = withoutLoopbackPort(registered)
-  return portless !== undefined && portless === withoutLoopbackPort(presented)
+  return portless !== undefined && portless === withoutLoopbackPort(presented) && URL.canParse(presented)
 }
 
 // http://127.0.0.1:49152/callback, http://[::1]/callback, http://localhost:3000/

@@ -11,7 +11,7 @@ import { isClientId } from '../clients.js'
 import { InvalidClient, InvalidRequest } from '../errors.js'
 import { headerValues, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
-import { digestOfSecret } from '../client-secrets.js'
+import { digestOfSecret, isSlowHash } from '../client-secrets.js'
 import { withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
 
 /** Where credentials of a client may stand. */
@@ -81,9 +81,17 @@ async function verifiedClient(
   const { client_id } = credentials
   const found = isClientId(client_id) ? await policy.findClient(client_id) : undefined
   const client = found !== undefined && mayUse(found, method.name) ? found : undefined
-  const verified = await method.verify(credentials, client ?? decoyClient(policy.decoyHash()), policy.clock())
-  if (client === undefined || client.disabled || !verified) throw refusal(method, reasonFor(found, client, verified))
-  return client
+  const slowHash = policy.decoyHash()
+  const decoy = decoyClient(slowHash)
+  const verified = await method.verify(credentials, client ?? decoy, policy.clock())
+  if (client !== undefined && !client.disabled && verified) return client
+  // Where refusing an unknown client costs a slow hash, refusing a client that has none must cost one too.
+  if (client !== undefined && slowHash !== undefined && !hasSlowHash(client)) await method.verify(credentials, decoy, policy.clock())
+  throw refusal(method, reasonFor(found, client, verified))
+}
+
+function hasSlowHash({ secrets }: Client): boolean {
+  return secrets.reveal().some(({ hash }) => isSlowHash(hash))
 }
 
 function presentedCredentials(request: ClientAuthenticationRequest, methods: readonly ClientAuthenticationMethod[]) {

@@ -46,7 +46,11 @@ export async function presentedCredential({ configuration, grant, parameters }: 
 }
 
 /** The request as a grant sees it, beside the Authorization that its credential names. */
-export function grantRequest(request: AcceptedRequest, presented: PresentedCredential, authorization: Authorization | undefined): GrantRequest {
+export function grantRequest(
+  request: AcceptedRequest,
+  presented: PresentedCredential,
+  authorization: Authorization | undefined,
+): GrantRequest {
   const { configuration, client, parameters, context } = request
   return {
     client,

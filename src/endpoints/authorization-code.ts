@@ -10,7 +10,7 @@ import type { Client } from '../clients.js'
 import { isClientId } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { newAuthorizationId, newSecretText } from '../credentials.js'
-import { InvalidRequest, UnauthorizedClient } from '../errors.js'
+import { InvalidRequest, InvalidScope, UnauthorizedClient } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { isRegisteredRedirectUri } from '../redirect-uri.js'
 import { grantableScope, intersectScope, parseScope, type Scope } from '../scope.js'
@@ -41,6 +41,7 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
   const configuration = configure(options)
   const { subject } = request
   if (typeof subject !== 'string' || subject === '') throw new TypeError('issueAuthorizationCode: subject must be a text that is not empty')
+  assertTexts(request)
   const client = await knownClient(configuration, request.client_id)
   const redirect_uri = registeredRedirectUri(client, request.redirect_uri)
   if (!client.grant_types.includes('authorization_code')) throw new UnauthorizedClient()
@@ -66,6 +67,13 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
   await configuration.ledger.settle(undefined, () => ({ next: authorization, result: undefined }))
   configuration.emit({ type: 'code.issued', client_id: client.client_id, subject, authorization_id: id })
   return code
+}
+
+/** What comes from a query may be a list or an object, whatever its type says. */
+function assertTexts(request: AuthorizationCodeRequest): void {
+  for (const name of ['redirect_uri', 'code_challenge', 'code_challenge_method'] as const) {
+    if (!['string', 'undefined'].includes(typeof request[name])) throw new InvalidRequest(`${name} must be one text`)
+  }
 }
 
 async function knownClient({ findClient }: Configuration, client_id: unknown): Promise<Client> {
@@ -100,6 +108,7 @@ function readChallenge(client: Client, { code_challenge, code_challenge_method }
 }
 
 function readScope({ scopes }: Configuration, client: Client, scope: string | Scope | undefined): Scope {
+  if (scope !== undefined && typeof scope !== 'string' && !Array.isArray(scope)) throw new InvalidScope()
   const requested = scope === undefined ? undefined : parseScope(typeof scope === 'string' ? scope : scope.join(' '))
   return grantableScope({ requested, allowed: intersectScope(scopes, client.scope), fallback: client.defaultScope })
 }

@@ -48,7 +48,7 @@ export async function orderTokens(request: AcceptedRequest, decision: NewAuthori
  *
  * @throws OAuthError when one of them refuses.
  */
-export async function approvedScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Promise<Scope> {
+async function approvedScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Promise<Scope> {
   const { checkScope, authorize } = request.configuration
   if (checkScope === undefined && authorize === undefined) return scope
   const checked = narrowed(scope, await checkScope?.(decidedRequest(request, subject, scope)), 'checkScope')

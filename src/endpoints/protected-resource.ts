@@ -8,17 +8,11 @@
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError } from '../errors.js'
 import { headerValues, jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { formatScope, isWithinScope, type Scope } from '../scope.js'
+import { formatScope, isWithinScope } from '../scope.js'
+import type { TokenType } from '../tokens/access-token.js'
 import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
+import type { AccessTokenDemand } from './access-token-requirement.js'
 import { reportRefusal } from './refusal.js'
-
-/** What a guard demands. */
-export interface AccessTokenDemand {
-  /** All of these, or 403. */
-  readonly scope: Scope
-  /** Whether `access_token` in a form body counts (RFC 6750 §2.2). */
-  readonly allowBodyToken: boolean
-}
 
 /** What a request is allowed to do: `req.auth`. The first six members have the form that MCP servers read. */
 export interface AuthInfo {
@@ -47,29 +41,69 @@ export async function checkAccessToken(
   demand: AccessTokenDemand,
 ): Promise<AccessTokenCheck> {
   try {
-    const text = presentedToken(configuration, request, demand)
+    const presented = presentedToken(configuration, request, demand)
     // RFC 6750 §3.1: without credentials, a challenge without error
-    if (text === undefined) return { outcome: 'absent', response: bareChallenge(configuration, demand) }
-    const token = await readAccessToken(text, configuration)
-    if (token === undefined) throw new OAuthError('invalid_token', 'the access token is invalid, expired, or was revoked')
+    if (presented === undefined) return { outcome: 'absent', response: bareChallenge(configuration, demand) }
+    const token = await usableToken(configuration, request, demand, presented)
     // RFC 6750 §3.1: insufficient_scope, with the scope that is needed
     if (!isWithinScope(demand.scope, token.scope))
       throw new OAuthError('insufficient_scope', 'the access token lacks a scope that is needed')
-    return { outcome: 'accepted', auth: authInfo(text, token) }
+    return { outcome: 'accepted', auth: authInfo(presented.text, token) }
   } catch (thrown) {
     return { outcome: 'refused', response: refusal(configuration, demand, reportRefusal(configuration, 'resource', thrown)) }
   }
 }
 
-function presentedToken({ tokenType }: Configuration, request: ProtocolRequest, { allowBodyToken }: AccessTokenDemand): string | undefined {
+interface Presented {
+  readonly type: TokenType
+  readonly text: string
+}
+
+function presentedToken(
+  { tokenTypes }: Configuration,
+  request: ProtocolRequest,
+  { allowBodyToken }: AccessTokenDemand,
+): Presented | undefined {
   // RFC 9110 §11.6.2: a request has one Authorization field
   if (headerValues(request.headers, 'authorization').length > 1) throw new InvalidRequest('the Authorization header must not be repeated')
-  const inHeader = tokenType.presented(request)
+  const [inHeader] = tokenTypes.flatMap((type) => {
+    const text = type.presented(request)
+    return text === undefined ? [] : [{ type, text }]
+  })
   const inBody = bodyToken(request)
   const places = [inHeader !== undefined, inBody !== undefined, hasQueryToken(request.url)].filter(Boolean).length
   // RFC 6750 §2: clients must not use more than one method
   if (places > 1) throw new InvalidRequest('the access token must be sent in one place only')
-  return inHeader ?? (allowBodyToken ? inBody : undefined)
+  if (inHeader !== undefined || inBody === undefined || !allowBodyToken) return inHeader
+  const bearer = tokenTypes.find(({ authenticationMethod }) => authenticationMethod === 'bearer')
+  return bearer === undefined ? undefined : { type: bearer, text: inBody }
+}
+
+/** @throws OAuthError invalid_token */
+async function usableToken(
+  configuration: Configuration,
+  request: ProtocolRequest,
+  demand: AccessTokenDemand,
+  { type, text }: Presented,
+): Promise<ActiveAccessToken> {
+  const token = await readAccessToken(text, configuration, demand.checkRevocation)
+  if (token === undefined) throw invalidToken('unknown, expired or revoked')
+  // RFC 9068 §4: the audience must name this resource
+  if (demand.audience !== undefined && !token.audience.includes(demand.audience)) {
+    throw invalidToken('the token is meant for another audience; set the option audience of requireAccessToken where it should be accepted')
+  }
+  const settings = {
+    now: configuration.clock(),
+    origin: demand.origin,
+    claimOnce: (namespace: string, value: string, expiresAt: number) => configuration.ledger.claimOnce(namespace, value, expiresAt),
+  }
+  const fault = await type.verify(request, { ...token, text }, settings)
+  if (fault !== undefined) throw invalidToken(fault)
+  return token
+}
+
+function invalidToken(reason: string): OAuthError {
+  return new OAuthError('invalid_token', 'the access token is invalid, expired, or was revoked', { reason })
 }
 
 // RFC 6750 §2.2: form-encoded, single-part, and not with GET
@@ -86,7 +120,7 @@ function hasQueryToken(url: string): boolean {
 }
 
 function authInfo(text: string, token: ActiveAccessToken): AuthInfo {
-  const [resource] = token.resource
+  const resource = token.audience.find((audience) => URL.canParse(audience))
   return {
     token: text,
     clientId: token.client_id,
@@ -99,13 +133,15 @@ function authInfo(text: string, token: ActiveAccessToken): AuthInfo {
   }
 }
 
-function bareChallenge({ realm }: Configuration, { scope }: AccessTokenDemand): ProtocolResponse {
+function bareChallenge(configuration: Configuration, { scope }: AccessTokenDemand): ProtocolResponse {
+  const { realm } = configuration
   const { status, headers, body } = jsonResponse(401, {})
   const parameters = scope.length === 0 ? { realm } : { realm, scope: formatScope(scope) }
-  return { status, body, headers: { ...headers, 'WWW-Authenticate': challenge(parameters) } }
+  return { status, body, headers: { ...headers, 'WWW-Authenticate': challenge(configuration, parameters) } }
 }
 
-function refusal({ realm, errorUri }: Configuration, { scope }: AccessTokenDemand, error: OAuthError): ProtocolResponse {
+function refusal(configuration: Configuration, { scope }: AccessTokenDemand, error: OAuthError): ProtocolResponse {
+  const { realm, errorUri } = configuration
   const { status, headers, body } = renderError(error, errorUri)
   if (error.status >= 500) return { status, headers, body }
   const parameters = {
@@ -114,12 +150,13 @@ function refusal({ realm, errorUri }: Configuration, { scope }: AccessTokenDeman
     error_description: error.description,
     ...(scope.length === 0 ? {} : { scope: formatScope(scope) }),
   }
-  return { status, body, headers: { ...headers, 'WWW-Authenticate': challenge(parameters) } }
+  return { status, body, headers: { ...headers, 'WWW-Authenticate': challenge(configuration, parameters) } }
 }
 
-function challenge(parameters: Readonly<Record<string, string>>): string {
+function challenge({ tokenType }: Configuration, parameters: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${quoted(value)}`)
-  return `Bearer ${pairs.join(', ')}`
+  const scheme = tokenType.authenticationMethod === 'mac' ? 'MAC' : 'Bearer'
+  return `${scheme} ${pairs.join(', ')}`
 }
 
 // RFC 9110 §5.6.4: quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE

@@ -12,14 +12,14 @@ import { wasIssuedWith, type RefreshTokenText } from '../credentials.js'
 import { InvalidRequest } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { ServerOptions } from '../options.js'
-import { assertTransport, emptyResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { assertTransport, jsonResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { sha256 } from '../secrets.js'
 import type { SelfContainedReading } from '../tokens/access-token.js'
 import { identifyAccessToken, identifyRefreshToken, opaqueToken, revokedTokens } from '../tokens/read.js'
 import { reportRefusal } from './refusal.js'
 
 /**
- * Answers a revocation request: 200 without content, or the JSON of RFC 6749 §5.2.
+ * Answers a revocation request: 200 with an empty object, or the JSON of RFC 6749 §5.2.
  *
  * @throws ConfigurationError when the options are wrong.
  */
@@ -32,7 +32,8 @@ export async function createRevocationResponse(options: ServerOptions, request: 
     // RFC 7009 §2.1: token is required; token_type_hint is only a hint, and not needed here
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
     await revokeToken(configuration, client, parameters.token)
-    return emptyResponse(200)
+    // RFC 7009 §2.2: the content is ignored; a client that insists on JSON must not fail over it
+    return jsonResponse(200, {})
   } catch (thrown) {
     return renderError(reportRefusal(configuration, 'revocation', thrown), configuration.errorUri)
   }
@@ -45,7 +46,7 @@ async function revokeToken(configuration: Configuration, client: Client, text: s
   if (reading?.kind === 'self-contained') return revokeSelfContained(configuration, client, reading)
   if (reading === undefined) return
   await change(configuration, client, reading.authorization_id, 'token.revoked', (authorization, now) =>
-    opaqueToken(authorization, text, now) === undefined ? undefined : withoutAccessToken(authorization, sha256(text)),
+    opaqueToken(authorization, text, now) === undefined ? undefined : withoutAccessToken(authorization, sha256(text), now),
   )
 }
 

@@ -10,7 +10,14 @@ import type { Authorization, JsonObject } from '../authorization.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { InvalidGrant, InvalidRequest, TemporarilyUnavailable, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
+import {
+  InvalidGrant,
+  InvalidRequest,
+  TemporarilyUnavailable,
+  UnauthorizedClient,
+  UnsupportedGrantType,
+  type OAuthError,
+} from '../errors.js'
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, NewAuthorization } from '../grants/grant.js'
@@ -27,8 +34,14 @@ import {
 import { formatScope, parseScope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
 import { issueTokens, repeatedMembers } from '../tokens/issue.js'
-import { grantRequest, presentedCredential, withoutCredentials, type AcceptedRequest, type PresentedCredential } from './accepted-request.js'
-import { approvedScope, orderTokens } from './order.js'
+import {
+  grantRequest,
+  presentedCredential,
+  withoutCredentials,
+  type AcceptedRequest,
+  type PresentedCredential,
+} from './accepted-request.js'
+import { orderTokens } from './order.js'
 import { reportRefusal } from './refusal.js'
 
 /**
@@ -139,11 +152,10 @@ async function issue(request: AcceptedRequest, decision: NewAuthorization | Cont
 /** The earlier answer once more, unless the application's rules would answer otherwise by now. */
 async function repeat(request: AcceptedRequest, decision: Extract<GrantDecision, { kind: 'repeat' }>): Promise<Settlement<Outcome>> {
   const { answer, authorization } = decision
-  const scope = formatScope(await approvedScope(request, authorization.subject, answer.askedScope))
-  if (scope !== (answer.members.scope ?? '')) {
-    const refreshToken = { step: 'repeat', successor: answer.refresh_token } as const
-    return issue(request, { kind: 'continue', authorization, scope: answer.askedScope, refreshToken })
-  }
+  const refreshToken = { step: 'repeat', successor: answer.refresh_token } as const
+  const continuation = { kind: 'continue', authorization, scope: answer.askedScope, refreshToken } as const
+  const scope = formatScope((await orderTokens(request, continuation)).scope)
+  if (scope !== (answer.members.scope ?? '')) return issue(request, continuation)
   const members = repeatedMembers(answer, request.configuration.clock())
   return { result: { members, dropped: 0, event: describe(request, 'token.repeated', authorization, scope) } }
 }

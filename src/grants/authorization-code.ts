@@ -11,6 +11,7 @@
  */
 import { isLive, withCodeBurnt, withCodeUsed, withRevocation, type Authorization, type AuthorizationCode } from '../authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
+import { assertKnownKeys } from '../option-checks.js'
 import { matchesDigest, sha256, equalInConstantTime } from '../secrets.js'
 import type { Grant, GrantDecision, GrantRequest, Refusal } from './grant.js'
 
@@ -22,6 +23,7 @@ export interface AuthorizationCodeOptions {
 
 /** `grant_type=authorization_code`, for codes that `issueAuthorizationCode` made. */
 export function authorizationCode(options: AuthorizationCodeOptions = {}): Grant {
+  assertKnownKeys(options, ['accessTokenLifetime'], 'authorizationCode')
   return { ...options, type: 'authorization_code', presents: 'code', publicClients: true, authorize }
 }
 
@@ -36,9 +38,10 @@ function authorize(request: GrantRequest): GrantDecision {
   }
   const { authorization, code } = presentedCode(request, codeText)
   assertRedirectUri(request.parameters.redirect_uri, code)
-  const scope = request.grantableScope(authorization.scope)
   const verified = isVerified(code_verifier, code)
   if (code.status === 'used') return verified ? replayed(request, authorization) : refuse('the code was used, and the verifier is wrong')
+  // Before the verifier counts: a request whose scope is refused burns nothing.
+  const scope = request.grantableScope(authorization.scope)
   if (!verified) return burnt(authorization, code)
   return { kind: 'continue', authorization: withCodeUsed(authorization, code), scope, refreshToken: { step: 'begin' } }
 }

@@ -3,6 +3,7 @@
  *
  * @see RFC 6749 §4.4
  */
+import { assertKnownKeys } from '../option-checks.js'
 import type { Grant } from './grant.js'
 
 /** Options of {@link clientCredentials}. */
@@ -13,6 +14,7 @@ export interface ClientCredentialsOptions {
 
 /** `grant_type=client_credentials`. Never a refresh token (§4.4.3), never a subject. */
 export function clientCredentials(options: ClientCredentialsOptions = {}): Grant {
+  assertKnownKeys(options, ['accessTokenLifetime'], 'clientCredentials')
   return {
     ...options,
     type: 'client_credentials',

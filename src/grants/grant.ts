@@ -55,12 +55,12 @@ export interface GrantRequest {
    *
    * @throws InvalidScope when it would be more, or when nothing is left of `granted`.
    */
-  grantableScope(granted?: Scope): Scope
+  readonly grantableScope: (granted?: Scope) => Scope
   /**
    * Remembers a one-time value of your own until `expiresAt` (seconds since the epoch). True for exactly one request with that value, in
    * any process; true again when the same request is judged again.
    */
-  claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean>
+  readonly claimOnce: (namespace: string, value: string, expiresAt: number) => Promise<boolean>
 }
 
 /** What a grant decides. */

@@ -26,7 +26,8 @@ export interface PasswordOptions {
  * @throws ConfigurationError without `authenticate`.
  */
 export function password({ authenticate, ...rest }: PasswordOptions): Grant {
-  if (typeof authenticate !== 'function') throw new ConfigurationError('password: authenticate must be a function (username, password, context) => subject')
+  if (typeof authenticate !== 'function')
+    throw new ConfigurationError('password: authenticate must be a function (username, password, context) => subject')
   return {
     ...rest,
     type: 'password',
@@ -38,7 +39,8 @@ export function password({ authenticate, ...rest }: PasswordOptions): Grant {
       if (username === undefined || secret === undefined) throw new InvalidRequest('username and password are required')
       const scope = grantableScope()
       const subject = await authenticate(username, secret, context)
-      if (subject === undefined) throw new InvalidGrant('the username or password is wrong', { reason: 'the authenticate function refused' })
+      if (subject === undefined)
+        throw new InvalidGrant('the username or password is wrong', { reason: 'the authenticate function refused' })
       return { subject, scope }
     },
   }

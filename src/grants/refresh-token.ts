@@ -2,17 +2,18 @@
  * The refresh token grant, with rotation, reuse detection and a sealed idempotent retry.
  *
  * 1. The token was issued to this client, from an Authorization that lives.
- * 2. The scope asked for is within what was granted, and within what server and client allow now.
- * 3. What the token is to the Authorization (`refreshTokenStanding`) decides:
+ * 2. What the token is to the Authorization (`refreshTokenStanding`) decides:
  *    - the head: it is rotated, or used again without rotation;
  *    - the one before, in time: the client lost the answer, and gets the same one again, or the same successor with an access token of its own;
  *    - an older one: somebody holds a copy, and the Authorization ends;
  *    - not one of ours: refused, and nothing changes.
+ * 3. Where it is still good, the scope asked for is within what was granted, and within what server and client allow now.
  *
  * @see RFC 6749 §6, RFC 9700 §4.14
  */
 import { isLive, refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
+import { assertKnownKeys } from '../option-checks.js'
 import { unsealAnswer, type SealedAnswer } from '../sealed-answer.js'
 import type { Grant, GrantDecision, GrantRequest } from './grant.js'
 
@@ -24,6 +25,7 @@ export interface RefreshTokenOptions {
 
 /** `grant_type=refresh_token`. When it is among the grants, clients that are registered for it get refresh tokens. */
 export function refreshToken(options: RefreshTokenOptions = {}): Grant {
+  assertKnownKeys(options, ['accessTokenLifetime'], 'refreshToken')
   return { ...options, type: 'refresh_token', presents: 'refresh_token', publicClients: true, authorize }
 }
 
@@ -31,9 +33,9 @@ function authorize(request: GrantRequest): GrantDecision {
   const { refresh_token: text } = request.parameters
   if (text === undefined) throw new InvalidRequest('refresh_token is required')
   const { authorization, state, standing } = presentedRefreshToken(request, text)
-  const scope = request.grantableScope(authorization.scope)
   switch (standing) {
     case 'head': {
+      const scope = request.grantableScope(authorization.scope)
       if (request.now >= state.expiresAt) return refuse('the refresh token has expired')
       const step = request.rotatesRefreshTokens ? ({ step: 'rotate', presented: text } as const) : ({ step: 'keep' } as const)
       return { kind: 'continue', authorization, scope, refreshToken: step }

@@ -10,12 +10,12 @@
  * Every call is bounded in time. What a store throws, and what cannot be read, becomes `TemporarilyUnavailable`: a failing
  * store is never the client's fault. A write whose outcome is unknown is not repeated and gives out nothing.
  */
-import { fromRecord, toRecord } from './authorization-record.js'
 import type { Authorization } from '../authorization.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { withinTime } from '../within-time.js'
+import { fromRecord, toRecord } from './authorization-record.js'
 import { recordFormat, type Store, type StoredRecord } from './store.js'
 import { Turns } from './turns.js'
 

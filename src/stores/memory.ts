@@ -6,6 +6,7 @@
  * are due, and a timer that keeps no process alive sweeps the rest.
  */
 import type { EventFields } from '../events.js'
+import { assertKnownKeys } from '../option-checks.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 
 /** Options of {@link memoryStore}. */
@@ -38,6 +39,7 @@ const tick = 5_000
  * @throws TypeError when `maxRecords` is not a positive whole number.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  assertKnownKeys(options, ['maxRecords', 'clock', 'onEvent'], 'memoryStore')
   const { maxRecords = 1_000_000, clock = () => Math.floor(Date.now() / 1000), onEvent } = options
   if (!Number.isSafeInteger(maxRecords) || maxRecords < 1) throw new TypeError('maxRecords must be a positive whole number')
 
@@ -46,7 +48,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const byClient = new Index()
   const due = new DueTimes()
   let guards = 0
-  let filling = false
+  const filling = { guards: false, others: false }
   let timer: NodeJS.Timeout | undefined
 
   function forget(record: StoredRecord): void {
@@ -76,9 +78,18 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   function assertRoom(kind: StoredRecord['kind']): void {
     const count = kind === 'guard' ? guards : records.size - guards
     if (count >= maxRecords) throw new Error(`the memory store is full: maxRecords is ${maxRecords}`)
-    const wasFilling = filling
-    filling = count >= maxRecords * (wasFilling ? 0.7 : 0.8)
-    if (filling && !wasFilling) onEvent?.({ type: 'store.filling', reason: `the memory store holds 80 % of maxRecords (${maxRecords})` })
+    const counted = kind === 'guard' ? 'guards' : 'others'
+    const wasFilling = filling[counted]
+    filling[counted] = count >= maxRecords * (wasFilling ? 0.7 : 0.8)
+    if (filling[counted] && !wasFilling) report(`the memory store holds 80 % of maxRecords (${maxRecords})`)
+  }
+
+  function report(reason: string): void {
+    try {
+      onEvent?.({ type: 'store.filling', reason })
+    } catch {
+      // A listener's failure is no reason to refuse a record.
+    }
   }
 
   function insert(record: StoredRecord): boolean {

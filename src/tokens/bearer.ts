@@ -27,6 +27,7 @@ export function bearer(): TokenType {
     presented({ headers }) {
       const header = headerValue(headers, 'authorization')
       if (header === undefined || !bearerScheme.test(header)) return undefined
+      // Malformed is not absent: the empty text is nobody's token.
       return bearerCredentials.exec(header)?.[1] ?? ''
     },
     // A token that was issued with a key is worth nothing without it.

@@ -24,7 +24,10 @@ const protectedClaims: readonly string[] = ['iss', 'exp', 'nbf', 'sub', 'client_
 const jtiSize = 22
 
 /** @throws ConfigurationError when the options are wrong. */
-export function assertClaimsOptions({ claims, audience, issuer }: ClaimsOptions, where: string): void {
+export function assertClaimsOptions(
+  { claims, audience, issuer }: Readonly<Partial<Record<keyof ClaimsOptions, unknown>>>,
+  where: string,
+): void {
   for (const [name, value] of Object.entries({ audience, issuer })) {
     if (value !== undefined && (typeof value !== 'string' || value === ''))
       throw new ConfigurationError(`${where}: ${name} must be a string that is not empty`)

@@ -10,6 +10,7 @@
 import {
   covering,
   withAccessToken,
+  withoutExpired,
   withRefreshToken,
   type Authorization,
   type JsonObject,
@@ -186,7 +187,8 @@ function rememberAccessToken(
 ): Remembered {
   const { authorization, scope, now } = order
   if (authorization === undefined) return { authorization, dropped: 0 }
-  if (policy.accessTokenFormat.kind === 'self-contained') return { authorization: covering(authorization, expiresAt), dropped: 0 }
+  if (policy.accessTokenFormat.kind === 'self-contained')
+    return { authorization: covering(withoutExpired(authorization, now), expiresAt), dropped: 0 }
   const hash = sha256(access_token)
   const bound = binding === undefined ? {} : { binding: binding.sealed }
   const token = { hash, issuedAt: now, expiresAt, scope, resource: authorization.resource, ...bound }

@@ -82,7 +82,11 @@ function timeFault({ ts, nonce }: MacCredentials, { issuedAt }: PresentedToken, 
   return Math.abs(now - at) > staleAfter ? 'stale timestamp' : undefined
 }
 
-async function nonceFault({ ts = '', nonce }: MacCredentials, token: string, { now, claimOnce }: ResourceSettings): Promise<string | undefined> {
+async function nonceFault(
+  { ts = '', nonce }: MacCredentials,
+  token: string,
+  { now, claimOnce }: ResourceSettings,
+): Promise<string | undefined> {
   const isNew = await claimOnce('mac nonce', JSON.stringify([sha256(token), ts, nonce]), now + 2 * staleAfter)
   return isNew ? undefined : 'the nonce was used before'
 }
@@ -92,7 +96,9 @@ const attributeList = /^ *mac +((?:[a-z]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*" *(?:,
 const attribute = /([a-z]+)="([^"]*)"/gi
 
 function readCredentials(header: string): MacCredentials | undefined {
-  const attributes = [...(attributeList.exec(header)?.[1] ?? '').matchAll(attribute)].map(([, name = '', value = '']) => [name.toLowerCase(), value] as const)
+  const attributes = [...(attributeList.exec(header)?.[1] ?? '').matchAll(attribute)].map(
+    ([, name = '', value = '']) => [name.toLowerCase(), value] as const,
+  )
   const values = new Map(attributes)
   const { id, nonce, mac: signature, ts, bodyhash, ext } = Object.fromEntries(values) as Partial<Record<string, string>>
   if (values.size < attributes.length || id === undefined || nonce === undefined || signature === undefined) return undefined
@@ -101,7 +107,12 @@ function readCredentials(header: string): MacCredentials | undefined {
 }
 
 /** The normalised request string: §3.3.1 of draft -00, §3.2.1 of draft -01. */
-function normalisedRequest({ ts, nonce, bodyhash = '', ext = '' }: Omit<MacCredentials, 'id' | 'mac'>, method: string, target: string, origin: URL): string {
+function normalisedRequest(
+  { ts, nonce, bodyhash = '', ext = '' }: Omit<MacCredentials, 'id' | 'mac'>,
+  method: string,
+  target: string,
+  origin: URL,
+): string {
   const port = origin.port === '' ? (origin.protocol === 'https:' ? '443' : '80') : origin.port
   const where = [method.toUpperCase(), target, origin.hostname.toLowerCase(), port]
   const lines = ts === undefined ? [nonce, ...where, bodyhash, ext] : [ts, nonce, ...where, ext]

@@ -3,6 +3,7 @@
  */
 import { authorizationIdOf, newSecretText } from '../credentials.js'
 import { ConfigurationError } from '../errors.js'
+import { assertKnownKeys } from '../option-checks.js'
 import type { AccessTokenFormat } from './access-token.js'
 
 /** Options of {@link opaque}. */
@@ -19,8 +20,10 @@ const prefixGrammar = /^[A-Za-z0-9_-]{1,32}$/
  *
  * @throws ConfigurationError when the prefix is not 1 to 32 letters, digits, `_` or `-`.
  */
-export function opaque({ prefix = '' }: OpaqueOptions = {}): AccessTokenFormat {
-  if (prefix !== '' && !prefixGrammar.test(prefix)) {
+export function opaque(options: OpaqueOptions = {}): AccessTokenFormat {
+  assertKnownKeys(options, ['prefix'], 'opaque')
+  const { prefix = '' } = options
+  if (typeof prefix !== 'string' || (prefix !== '' && !prefixGrammar.test(prefix))) {
     throw new ConfigurationError('opaque: prefix must be 1 to 32 letters, digits, "_" or "-"')
   }
   return {

@@ -22,8 +22,8 @@ export interface ReadingPolicy {
 /** What reading refresh tokens needs of the server. */
 export interface RefreshReadingPolicy {
   readonly ledger: Ledger
-  /** Whether the application writes refresh tokens itself (the option `refreshTokens`). */
-  readonly hasOwnRefreshTokens: boolean
+  /** Present where the application writes refresh tokens itself. */
+  readonly refreshTokens: unknown
 }
 
 /** An access token that may be used now. Instants are whole seconds since the epoch. */
@@ -52,10 +52,10 @@ const maxTokenSize = 16_384
  */
 export async function identifyRefreshToken(
   text: string,
-  { ledger, hasOwnRefreshTokens }: RefreshReadingPolicy,
+  { ledger, refreshTokens }: RefreshReadingPolicy,
 ): Promise<RefreshTokenText | undefined> {
   const parsed = parseRefreshToken(text)
-  if (parsed !== undefined || !hasOwnRefreshTokens || text.length > maxTokenSize) return parsed
+  if (parsed !== undefined || refreshTokens === undefined || text.length > maxTokenSize) return parsed
   const alias = await ledger.findAlias(text)
   if (alias?.generation === undefined) return undefined
   return { authorization_id: alias.authorization_id, generation: alias.generation, proof: 'alias' }
