@@ -17,6 +17,18 @@ import type { Scope } from './scope.js'
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }
 export type JsonObject = Readonly<Record<string, Json>>
 
+/**
+ * A copy that the application cannot change any more, and a store can keep.
+ *
+ * @throws TypeError when it is not plain JSON.
+ */
+export function jsonCopy(value: JsonObject, name: string): JsonObject {
+  const text = JSON.stringify(value) as string | undefined
+  const copy: unknown = text === undefined ? undefined : JSON.parse(text)
+  if (typeof copy === 'object' && copy !== null && !Array.isArray(copy)) return copy as JsonObject
+  throw new TypeError(`${name} must be an object of plain JSON`)
+}
+
 /** One decision and all that descends from it. Instants are whole seconds since the epoch. */
 export interface Authorization {
   readonly id: string

@@ -2,7 +2,7 @@
  * The clients of one server: the list in the options, checked at start, or the application's function, checked at each answer.
  */
 import { assertClientFitsServer, readClient, type Client, type ClientMetadata, type FindClient, type Served } from './clients.js'
-import { isSlowHash } from './client-secrets.js'
+import { decoyOf, isSlowHash } from './client-secrets.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
 import type { Emit } from './events.js'
 import { kindOf } from './option-checks.js'
@@ -16,8 +16,8 @@ export interface ClientRegistry {
    * @throws ServerError when the application's function fails, TemporarilyUnavailable when it does not answer in time.
    */
   readonly findClient: (client_id: string) => Promise<Client | undefined>
-  /** A slow hash of some client, once there is one: refusing an unknown client then costs the same. */
-  readonly decoyHash: () => string | undefined
+  /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */
+  readonly decoyHashes: () => readonly string[]
 }
 
 /** What the clients have to fit. */
@@ -33,18 +33,19 @@ export function createClientRegistry(
   clients: readonly ClientMetadata[] | FindClient | undefined,
   settings: ClientRegistrySettings,
 ): ClientRegistry {
-  let slowHash: string | undefined
+  let decoys: readonly string[] = []
   const noticeSlowHash = (client: Client): Client => {
-    slowHash ??= client.secrets.reveal().find(({ hash }) => isSlowHash(hash))?.hash
+    const slow = client.secrets.reveal().filter(({ hash }) => isSlowHash(hash))
+    if (slow.length > decoys.length) decoys = slow.map(({ hash }) => decoyOf(hash))
     return client
   }
-  const decoyHash = () => slowHash
+  const decoyHashes = () => decoys
   if (typeof clients === 'function') {
-    return { decoyHash, findClient: async (client_id) => lookUp(clients, client_id, settings, noticeSlowHash) }
+    return { decoyHashes, findClient: async (client_id) => lookUp(clients, client_id, settings, noticeSlowHash) }
   }
   const byId = readClients(clients, settings)
   byId.forEach(noticeSlowHash)
-  return { decoyHash, findClient: (client_id) => Promise.resolve(byId.get(client_id)) }
+  return { decoyHashes, findClient: (client_id) => Promise.resolve(byId.get(client_id)) }
 }
 
 function readClients(clients: unknown, settings: ClientRegistrySettings): ReadonlyMap<string, Client> {

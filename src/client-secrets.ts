@@ -37,7 +37,7 @@ export async function hashClientSecret(secret: string, options: { generated?: bo
   if (options.generated === true) return hashGeneratedSecret(secret)
   const salt = randomBytes(16).toString('base64url')
   const { N, r, p } = scryptCost
-  return `scrypt:${N}:${r}:${p}:${salt}:${await scryptInTurn(secret, salt, scryptCost)}`
+  return `scrypt:${N}:${r}:${p}:${salt}:${await scryptInTurn(secret, salt, scryptCost, lines.clients)}`
 }
 
 function hashGeneratedSecret(secret: string): string {
@@ -85,24 +85,41 @@ export async function verifySecret(readings: readonly string[], secrets: readonl
 
 async function matchesSlowHash(secret: string, hash: string): Promise<boolean> {
   const [, N, r, p, salt = '', digest = ''] = scryptForm.exec(hash) ?? []
-  return equalInConstantTime(await scryptInTurn(secret, salt, { N: Number(N), r: Number(r), p: Number(p) }), digest)
+  const isDecoy = digest === decoyDigest
+  if (isDecoy && lines.decoys.length >= decoysWaiting) return false
+  if (!isDecoy && lines.clients.length >= clientsWaiting) {
+    throw new TemporarilyUnavailable(undefined, { reason: 'too many slow secret hashes are waiting' })
+  }
+  const cost = { N: Number(N), r: Number(r), p: Number(p) }
+  return equalInConstantTime(await scryptInTurn(secret, salt, cost, isDecoy ? lines.decoys : lines.clients), digest)
+}
+
+// No scrypt ends in this: all its bits are zero.
+const decoyDigest = 'A'.repeat(43)
+
+/** A hash that costs what this one costs, and that nothing matches. */
+export function decoyOf(hash: string): string {
+  return hash.slice(0, -decoyDigest.length) + decoyDigest
 }
 
 const slowAtOnce = 2
-const slowWaiting = 32
-const line: (() => void)[] = []
+const clientsWaiting = 32
+const decoysWaiting = 8
+const lines = { clients: [] as (() => void)[], decoys: [] as (() => void)[] }
 let running = 0
 
-/** scrypt off the event loop, a few at a time, so that no flood of wrong secrets takes the thread pool or the memory. */
-async function scryptInTurn(secret: string, salt: string, cost: typeof scryptCost): Promise<string> {
-  if (line.length >= slowWaiting) throw new TemporarilyUnavailable(undefined, { reason: 'too many slow secret hashes are waiting' })
+/**
+ * scrypt off the event loop, a few at a time, so that no flood of wrong secrets takes the thread pool or the memory. Requests for unknown clients have a
+ * line of their own, behind the others: who makes up names keeps no client waiting.
+ */
+async function scryptInTurn(secret: string, salt: string, cost: typeof scryptCost, line: (() => void)[]): Promise<string> {
   // Whoever finishes hands its place to the first in line, so `running` does not change hands.
   if (running >= slowAtOnce) await new Promise<void>((resolve) => line.push(resolve))
   else running++
   try {
     return await scryptDigest(secret, salt, cost)
   } finally {
-    const next = line.shift()
+    const next = lines.clients.shift() ?? lines.decoys.shift()
     if (next === undefined) running--
     else next()
   }

@@ -8,7 +8,7 @@ import { digestOfSecret, isSecretHash, type ClientSecret } from './client-secret
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
 import { redirectUriFault } from './redirect-uri.js'
-import { isScopeToken, parseScope, type Scope } from './scope.js'
+import { isWithinScope, readScopeList, type Scope } from './scope.js'
 import { Redacted } from './secrets.js'
 
 /** A client as an application registers it. Names are those of RFC 7591 §2 where it has one. */
@@ -151,6 +151,15 @@ export function assertClientFitsServer(client: Client, { scopes, grantTypes, met
       `${where}: scope "${token}" is not among the server's scopes${didYouMean(token, scopes)}; add it to the option scopes`,
     )
   }
+  if (client.scope !== undefined && client.defaultScope !== undefined && !isWithinScope(client.defaultScope, client.scope)) {
+    throw new ConfigurationError(`${where}: defaultScope must be within scope`)
+  }
+  if (client.isPublic && client.grant_types.includes('client_credentials')) {
+    // RFC 6749 §4.4: only confidential clients
+    throw new ConfigurationError(
+      `${where}: a public client cannot use client_credentials; give it a secret, or take that out of grant_types`,
+    )
+  }
   for (const type of client.grant_types) {
     if (grantTypes.includes(type) || knownGrantTypes.includes(type)) continue
     throw new ConfigurationError(
@@ -198,6 +207,7 @@ function readSecrets(members: Unchecked, where: string): readonly ClientSecret[]
 
 function readSecret(value: unknown, where: string): ClientSecret {
   const members = assertObject(value, `${where}secrets`)
+  assertKnownKeys(members, ['hash', 'expiresAt'], `${where}secrets`)
   const { hash } = members
   if (typeof hash !== 'string' || !isSecretHash(hash)) {
     throw new ConfigurationError(`${where}secrets holds a hash that hashClientSecret did not make; a plain secret goes under client_secret`)
@@ -235,11 +245,9 @@ function readRedirectUris(reader: OptionReader, grant_types: readonly string[], 
 function readScope(members: Unchecked, name: 'scope' | 'defaultScope', where: string): Scope | undefined {
   const value = members[name]
   if (value === undefined) return undefined
-  const tokens = typeof value === 'string' ? value.split(' ').filter((token) => token !== '') : value
-  if (!Array.isArray(tokens) || !tokens.every((token) => typeof token === 'string' && isScopeToken(token))) {
-    throw new ConfigurationError(`${where}${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`)
-  }
-  return parseScope(tokens.join(' '))
+  const scope = readScopeList(value)
+  if (scope !== undefined) return scope
+  throw new ConfigurationError(`${where}${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`)
 }
 
 function readPkceRule(reader: OptionReader, isPublic: boolean, where: string): boolean {

@@ -41,6 +41,8 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly rotateRefreshTokens: boolean
   readonly accessTokenLifetime: NonNullable<ServerOptions['accessTokenLifetime']>
   readonly codeLifetime: number
+  /** Milliseconds. */
+  readonly callbackTimeout: number
   readonly checkScope: ServerOptions['checkScope']
   readonly beforeGrant: ServerOptions['beforeGrant']
   readonly authorize: ServerOptions['authorize']
@@ -64,7 +66,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
 
 const optionNames: readonly string[] = [
   'clients', 'scopes', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints',
-  'clientAuthenticationMethods', 'store', 'storeTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
+  'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
 ] satisfies (keyof ServerOptions)[] // prettier-ignore
@@ -114,11 +116,13 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     refreshTokens,
     responseParameters,
   } = options
+  assertClock(clock)
   const emit = createEmit(onEvent, clock)
   const warn = createWarn(emit)
   const issuer = readIssuer(reader)
   const clockTolerance = reader.whole('clockTolerance', 5, 0, 300)
   const storeTimeout = reader.whole('storeTimeout', 2000, 1, 600_000)
+  const callbackTimeout = reader.whole('callbackTimeout', 10_000, 1, 600_000)
   const store = readStore(members) ?? defaultStore(clock, emit, warn)
   const refreshable = readRefreshable(members)
   const grants = readGrants(members, refreshable)
@@ -148,7 +152,8 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
     served: new Set(),
-    ledger: new Ledger({ store, timeout: storeTimeout, issuer, clockTolerance }),
+    ledger: new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance }),
+    callbackTimeout,
     usesDefaultStore: members.store === undefined,
     issuer,
     clock,
@@ -170,6 +175,13 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
 
 function systemClock(): number {
   return Math.floor(Date.now() / 1000)
+}
+
+/** Milliseconds, and fractions of seconds, would make everything live a thousand times too short, or be refused by every store. */
+function assertClock(clock: () => number): void {
+  const now = clock()
+  if (Number.isSafeInteger(now) && now >= 0 && now < 100_000_000_000) return
+  throw new ConfigurationError('clock must answer whole seconds since the epoch, as in () => Math.floor(Date.now() / 1000)')
 }
 
 function createWarn(emit: Emit): (message: string) => void {

@@ -68,10 +68,16 @@ const debug = debuglog('oauth2-token-handler')
 export function createEmit(onEvent: EventListener | undefined, clock: () => number): Emit {
   return function emit(fields) {
     if (onEvent === undefined && !events.hasSubscribers && !debug.enabled) return
-    const event = completeEvent(fields, clock())
-    if (debug.enabled) debug('%s', JSON.stringify(event))
-    if (events.hasSubscribers) events.publish(event)
-    if (onEvent !== undefined) tell(onEvent, event)
+    try {
+      const event = completeEvent(fields, clock())
+      if (debug.enabled) debug('%s', JSON.stringify(event))
+      // What a subscriber of the channel throws is not seen here: node reports it as an uncaught exception.
+      if (events.hasSubscribers) events.publish(event)
+      const answer = onEvent?.(event)
+      if (answer instanceof Promise) answer.catch(() => undefined)
+    } catch {
+      // A listener's failure is not the client's, and must not undo what was written.
+    }
   }
 }
 
@@ -94,13 +100,4 @@ function describeCause(cause: unknown): { cause_name?: string; cause_code?: stri
 /** Only what looks like an identifier may pass: an error's name or code is not a place for a message. */
 function identifier(text: string): string | undefined {
   return /^[A-Za-z0-9_.:-]{1,64}$/.test(text) ? text : undefined
-}
-
-function tell(onEvent: EventListener, event: ServerEvent): void {
-  try {
-    const answer = onEvent(event)
-    if (answer instanceof Promise) answer.catch(() => undefined)
-  } catch {
-    // A listener's failure is not the client's, and must not undo what was written.
-  }
 }

@@ -15,7 +15,7 @@ import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoi
 import { createIntrospectionResponse } from './endpoints/introspection.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
-import { reportRefusal } from './endpoints/refusal.js'
+import { reportRefusal } from './endpoints/client-request.js'
 import { InvalidRequest, OAuthError, ServerError } from './errors.js'
 import type { ServerOptions } from './options.js'
 import {
@@ -43,6 +43,9 @@ export type Next = (error?: unknown) => void
 
 /** A handler for Express, Connect, and node:http. */
 export type Handler = (req: HostRequest, res: ServerResponse, next?: Next) => void
+
+/** A middleware for Express and Connect, or for a node:http handler that passes a `next` of its own. */
+export type Guard = (req: HostRequest, res: ServerResponse, next: Next) => void
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.
@@ -83,7 +86,7 @@ export function introspectionHandler(options: ServerOptions): Handler {
  *
  * @throws ConfigurationError when the options are wrong.
  */
-export function requireAccessToken(options: ServerOptions, requirement: AccessTokenRequirement = {}): Handler {
+export function requireAccessToken(options: ServerOptions, requirement: AccessTokenRequirement = {}): Guard {
   const configuration = configure(options)
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
@@ -91,15 +94,25 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
     const request = plainRequest(req, configuration)
     // A preflight carries no token. With the option cors it is answered here, else by what comes next.
     if (isPreflight(request)) {
-      if (configuration.cors === undefined) next?.()
-      else send(res, preflightResponse(request, configuration.cors, headerValue(request.headers, 'access-control-request-method') ?? ''))
+      const { cors } = configuration
+      if (cors === undefined) pass(next)
+      else send(res, preflightResponse(request, cors, headerValue(request.headers, 'access-control-request-method') ?? ''))
       return
     }
     void check(configuration, request, demand).then((checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
-      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) next?.()
+      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) pass(next)
       else send(res, withCors(configuration, request, checked.response))
     })
+  }
+}
+
+/** Goes on with the next handler. What that throws at once is its framework's to handle. */
+function pass(next: Next): void {
+  try {
+    next()
+  } catch (thrown) {
+    next(thrown)
   }
 }
 
@@ -190,10 +203,15 @@ function headerFields(req: IncomingMessage): HeaderFields {
 
 function isSecure(req: HostRequest, { trustProxy }: Configuration): boolean {
   const forwarded = req.headers['x-forwarded-proto']
-  if (trustProxy !== undefined && forwarded !== undefined && trustProxy(peerAddress(req))) {
+  if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
     return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
   }
   return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
+}
+
+/** Only the word `true` is trust: a promise of an answer is not. */
+function isTrusted(trustProxy: (address: string) => unknown, address: string): boolean {
+  return trustProxy(address) === true
 }
 
 // RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
@@ -205,9 +223,9 @@ function peerAddress({ socket }: IncomingMessage): string {
 function clientAddress(req: HostRequest, { trustProxy }: Configuration): string {
   if (req.ip !== undefined) return req.ip
   const peer = peerAddress(req)
-  if (!trustProxy?.(peer)) return peer
+  if (trustProxy === undefined || !isTrusted(trustProxy, peer)) return peer
   const chain = String(req.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
-  return chain.findLast((address) => !trustProxy(address)) ?? chain[0] ?? peer
+  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
 }
 
 /** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
@@ -233,6 +251,7 @@ async function readContext({ context }: Configuration, req: HostRequest): Promis
 
 /** The body, unless the application has read it: then what it made of it. */
 async function readBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
+  if (req.destroyed && !req.complete) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
   const { body } = req
   const isParsed = body !== undefined && body !== null && (req.readableDidRead || !isEmptyObject(body))
   if (isParsed) return body

@@ -2,7 +2,7 @@
 
 // Handlers for Express, Connect and node:http
 export { introspectionHandler, jwksHandler, metadataHandler, requireAccessToken, revocationHandler, tokenHandler } from './handlers.js'
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, Handler, HostRequest, Next } from './handlers.js'
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, Guard, Handler, HostRequest, Next } from './handlers.js'
 
 // The same endpoints without a framework
 export { createIntrospectionResponse } from './endpoints/introspection.js'

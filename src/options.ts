@@ -47,8 +47,8 @@ export interface ServerOptions {
   readonly clients?: readonly ClientMetadata[] | FindClient
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
   readonly scopes?: readonly string[]
-  /** May narrow the scope that is about to be granted. More than it was given is answered 500. */
-  readonly checkScope?: (request: DecidedRequest) => Scope | Promise<Scope>
+  /** May narrow the scope that is about to be granted: to less, but not to nothing. More than it was given is answered 500. */
+  readonly checkScope?: (request: DecidedRequest) => Scope | undefined | Promise<Scope | undefined>
   /** What clients may present. Default: `authorizationCode()`, `refreshToken()`, `clientCredentials()`. */
   readonly grants?: readonly Grant[]
   /** The grant for a request without `grant_type`. Default: none, which is an `invalid_request`. */
@@ -69,6 +69,8 @@ export interface ServerOptions {
   readonly store?: Store
   /** Milliseconds that one call of the store, or of the clients function, may take before the answer is 503. Default 2000. */
   readonly storeTimeout?: number
+  /** Milliseconds that grants, hooks and generators of the application may take for one request before the answer is 503. Default 10,000. */
+  readonly callbackTimeout?: number
   /** The URL of this server, without query or fragment (RFC 8414 §2). Records of another issuer are unknown to it. Default: none. */
   readonly issuer?: string
   /** Lifetime of access tokens, or a function of the request. A client's or a grant's own goes before a number. Default 3600. */
@@ -93,7 +95,9 @@ export interface ServerOptions {
   /** A rule of your own before tokens are issued. Returns a narrower scope, or undefined; throws an exported error to refuse. */
   readonly authorize?: (request: DecidedRequest) => Scope | undefined | Promise<Scope | undefined>
   /** Trusted facts about a request, for hooks, grants and formats. Gets the request object of the framework. */
-  readonly context?: (request: never) => Context | Promise<Context>
+  // The request is whatever the framework has: its type is the application's to name.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly context?: (request: any) => Context | Promise<Context>
   /** False answers every token request 503 `temporarily_unavailable`: for maintenance. */
   readonly available?: () => boolean
   /**

@@ -65,9 +65,7 @@ const neverInQuery = new Set([
 
 /** All values of a header field. `name` is in lower case. */
 export function headerValues(headers: HeaderFields, name: string): readonly string[] {
-  const value = headers[name] ?? headers[Object.keys(headers).find((key) => key.toLowerCase() === name) ?? name]
-  if (value === undefined) return []
-  return typeof value === 'string' ? [value] : value
+  return Object.entries(headers).flatMap(([key, value]) => (value === undefined || key.toLowerCase() !== name ? [] : value))
 }
 
 /** The one value of a header field; several are joined as RFC 9110 §5.3 joins them. `name` is in lower case. */

@@ -18,6 +18,16 @@ export function isScopeToken(text: string): boolean {
 }
 
 /**
+ * A scope as applications write it: a text separated by spaces, or a list. Undefined when it is neither.
+ */
+export function readScopeList(value: unknown): Scope | undefined {
+  const tokens: unknown = typeof value === 'string' ? value.split(' ').filter((token) => token !== '') : value
+  return Array.isArray(tokens) && tokens.every((token) => typeof token === 'string' && isScopeToken(token))
+    ? [...new Set(tokens as string[])]
+    : undefined
+}
+
+/**
  * Reads a `scope` parameter. Leading, trailing and double spaces are folded, order is kept, duplicates are folded.
  *
  * @throws InvalidScope when a token is outside the grammar.

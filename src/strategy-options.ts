@@ -62,9 +62,14 @@ export function readMethods(members: Unchecked): readonly ClientAuthenticationMe
   if (!Array.isArray(methods) || methods.length === 0) {
     throw new ConfigurationError('clientAuthenticationMethods must be an array of at least one method')
   }
+  const names = new Set<string>()
   for (const method of methods as unknown[]) {
     const { name, presented, verify } = assertObject(typeof method === 'function' ? undefined : method, 'clientAuthenticationMethods: each')
-    if (typeof name === 'string' && typeof presented === 'function' && typeof verify === 'function') continue
+    if (typeof name === 'string' && typeof presented === 'function' && typeof verify === 'function') {
+      if (names.has(name)) throw new ConfigurationError(`clientAuthenticationMethods has "${name}" twice`)
+      names.add(name)
+      continue
+    }
     throw new ConfigurationError(
       'clientAuthenticationMethods: each must have name, presented and verify; call the factory, as in clientSecretBasic()',
     )

@@ -27,6 +27,8 @@ export interface PresentedCredentials {
   readonly client_id: string
   /** The secret, in every reading that the encoding of the method allows; none where the method has no secret. */
   readonly secretReadings?: readonly string[]
+  /** Whatever else the method found and verifies: an assertion, a certificate. */
+  readonly proof?: unknown
 }
 
 /** One way to prove which client sends a request. To add a way is to write a value of this shape. */
@@ -50,8 +52,8 @@ export interface ClientAuthenticationPolicy {
   readonly clientAuthenticationMethods: readonly ClientAuthenticationMethod[]
   /** The client with that id, or undefined. Never called with what cannot be a client_id. */
   readonly findClient: (client_id: string) => Promise<Client | undefined>
-  /** The slow hash that a request for an unknown client has to wait for, where some client has one. */
-  readonly decoyHash: () => string | undefined
+  /** The slow hashes that a request for an unknown client has to wait for, where some client has them. */
+  readonly decoyHashes: () => readonly string[]
   readonly clock: () => number
   /** Counts failures against guessing; undefined: no limit. */
   readonly failures: FailureCounter | undefined
@@ -81,26 +83,28 @@ async function verifiedClient(
   const { client_id } = credentials
   const found = isClientId(client_id) ? await policy.findClient(client_id) : undefined
   const client = found !== undefined && mayUse(found, method.name) ? found : undefined
-  const slowHash = policy.decoyHash()
-  const decoy = decoyClient(slowHash)
-  const verified = await method.verify(credentials, client ?? decoy, policy.clock())
+  const slowHashes = policy.decoyHashes()
+  const verified = await method.verify(credentials, client ?? decoyClient(slowHashes), policy.clock())
   if (client !== undefined && !client.disabled && verified) return client
-  // Where refusing an unknown client costs a slow hash, refusing a client that has none must cost one too.
-  if (client !== undefined && slowHash !== undefined && !hasSlowHash(client)) await method.verify(credentials, decoy, policy.clock())
+  // Where refusing an unknown client costs slow hashes, refusing a client that has fewer must cost as many.
+  const spared = client === undefined ? [] : slowHashes.slice(slowHashCount(client))
+  if (spared.length > 0) await method.verify(credentials, decoyClient(spared), policy.clock())
   throw refusal(method, reasonFor(found, client, verified))
 }
 
-function hasSlowHash({ secrets }: Client): boolean {
-  return secrets.reveal().some(({ hash }) => isSlowHash(hash))
+function slowHashCount({ secrets }: Client): number {
+  return secrets.reveal().filter(({ hash }) => isSlowHash(hash)).length
 }
 
 function presentedCredentials(request: ClientAuthenticationRequest, methods: readonly ClientAuthenticationMethod[]) {
   // RFC 9110 §11.6.2: a request has one Authorization field
   if (headerValues(request.headers, 'authorization').length > 1) throw new InvalidRequest('the Authorization header must not be repeated')
-  const used = methods.flatMap((method) => {
+  const presented = methods.flatMap((method) => {
     const credentials = method.presented(request)
     return credentials === undefined ? [] : [{ method, credentials }]
   })
+  // RFC 7591 §2: `none` is the method of a request that uses no other
+  const used = presented.length > 1 ? presented.filter(({ method }) => method.name !== 'none') : presented
   // RFC 6749 §2.3: the client must not use more than one authentication method in each request
   if (used.length > 1) throw new InvalidRequest('only one client authentication method may be used')
   const [only] = used
@@ -130,10 +134,10 @@ function reasonFor(found: Client | undefined, client: Client | undefined, verifi
 const decoySecret = digestOfSecret(randomText(secretSize))
 
 /** Stands in for a client that does not exist, so that refusing it is the same work. */
-function decoyClient(slowHash: string | undefined): Client {
+function decoyClient(slowHashes: readonly string[]): Client {
   return {
     client_id: '',
-    secrets: new Redacted([{ hash: slowHash ?? decoySecret }]),
+    secrets: new Redacted((slowHashes.length === 0 ? [decoySecret] : slowHashes).map((hash) => ({ hash }))),
     token_endpoint_auth_method: undefined,
     isPublic: false,
     grant_types: [],

@@ -2,7 +2,7 @@
  * A request that was read, whose client is known and may use the grant it asks for: what the rest of the token endpoint
  * works with, and the view of it that a grant is given.
  */
-import type { Authorization } from '../authorization.js'
+import { isLive, type Authorization } from '../authorization.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
@@ -22,8 +22,15 @@ export interface AcceptedRequest {
   readonly context: Context
   /** The client's address, where it is known. */
   readonly address: string | undefined
-  /** What `claimOnce` has won for this request: judging it again must not lose to itself. */
-  readonly claimed: Set<string>
+  /** What `claimOnce` was asked for, by namespace and value: judging a request again must not lose to itself. */
+  readonly claims: Map<string, Claim & { readonly isMade: boolean }>
+}
+
+/** A one-time value that a grant wants to use up. */
+export interface Claim {
+  readonly namespace: string
+  readonly value: string
+  readonly expiresAt: number
 }
 
 /** The credential of an Authorization in a request. */
@@ -62,7 +69,7 @@ export function grantRequest(
     // RFC 9700 §4.14.2: refresh tokens of public clients are rotated
     rotatesRefreshTokens: client.isPublic || (client.rotateRefreshTokens ?? configuration.rotateRefreshTokens),
     grantableScope: (granted) => grantableScopeOf(request, granted),
-    claimOnce: (namespace, value, expiresAt) => claimOnce(request, namespace, value, expiresAt),
+    claimOnce: (namespace, value, expiresAt) => claimOnce(request, { namespace, value, expiresAt }),
   }
 }
 
@@ -79,12 +86,32 @@ export function grantableScopeOf(request: AcceptedRequest, granted?: Scope): Sco
   return grantableScope({ requested, allowed, fallback: request.client.defaultScope })
 }
 
-async function claimOnce(request: AcceptedRequest, namespace: string, value: string, expiresAt: number): Promise<boolean> {
-  const { claimed, configuration } = request
-  const key = JSON.stringify([namespace, value])
-  const won = claimed.has(key) || (await configuration.ledger.claimOnce(namespace, value, expiresAt))
-  if (won) claimed.add(key)
-  return won
+/** Why a request is not shown the Authorization that its credential names; undefined when it is. */
+export function withheldReason({ client, configuration }: AcceptedRequest, authorization: Authorization | undefined): string | undefined {
+  if (authorization === undefined) return undefined
+  // RFC 6749 §4.1.3, §6: the credential was issued to this client
+  if (authorization.client_id !== client.client_id) return 'it was issued to another client'
+  if (!isLive(authorization, configuration.clock())) return 'the authorization was revoked or has expired'
+  return undefined
+}
+
+/** Notes a claim. It is made by {@link claimAll}, once nothing can refuse the request any more. */
+async function claimOnce({ claims, configuration }: AcceptedRequest, claim: Claim): Promise<boolean> {
+  const key = JSON.stringify([claim.namespace, claim.value])
+  if (claims.has(key)) return true
+  if (await configuration.ledger.wasClaimed(claim.namespace, claim.value)) return false
+  claims.set(key, { ...claim, isMade: false })
+  return true
+}
+
+/** Makes the claims that were noted. False when somebody else was first with one of them, which is then forgotten. */
+export async function claimAll({ claims, configuration }: AcceptedRequest): Promise<boolean> {
+  for (const [key, claim] of claims) {
+    if (claim.isMade) continue
+    if (await configuration.ledger.claimOnce(claim.namespace, claim.value, claim.expiresAt)) claims.set(key, { ...claim, isMade: true })
+    else return !claims.delete(key)
+  }
+  return true
 }
 
 const credentialParameters = [

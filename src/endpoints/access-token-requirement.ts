@@ -4,7 +4,7 @@
 import type { Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
-import { isScopeToken, type Scope } from '../scope.js'
+import { readScopeList, type Scope } from '../scope.js'
 
 /** Options of `requireAccessToken`. */
 export interface AccessTokenRequirement {
@@ -54,19 +54,16 @@ export function readRequirement(configuration: Configuration, requirement: Acces
 }
 
 function readScope({ scopes }: Configuration, scope: unknown = []): Scope {
-  const tokens: unknown = typeof scope === 'string' ? scope.split(' ').filter((token) => token !== '') : scope
-  if (!isListOfTexts(tokens)) throw new ConfigurationError('requireAccessToken: scope must be a string or an array of strings')
+  const tokens = readScopeList(scope)
+  if (tokens === undefined)
+    throw new ConfigurationError('requireAccessToken: scope must be scope tokens, as an array or separated by spaces')
   for (const token of tokens) {
-    if (isScopeToken(token) && scopes.includes(token)) continue
+    if (scopes.includes(token)) continue
     throw new ConfigurationError(
       `requireAccessToken: scope "${token}" is not among the server's scopes, so no token can have it; add it to the option scopes`,
     )
   }
   return tokens
-}
-
-function isListOfTexts(value: unknown): value is Scope {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
 /** RFC 9068 §4: a self-contained token is accepted by those whom it is meant for. */

@@ -5,7 +5,7 @@
  *
  * @see RFC 6749 §4.1.1, §4.1.2, RFC 7636 §4.3
  */
-import type { CodeChallenge, JsonObject } from '../authorization.js'
+import { jsonCopy, type CodeChallenge, type JsonObject } from '../authorization.js'
 import type { Client } from '../clients.js'
 import { isClientId } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
@@ -28,7 +28,7 @@ export interface AuthorizationCodeRequest {
   readonly code_challenge?: string | undefined
   readonly code_challenge_method?: string | undefined
   /** Found again in hooks and in `req.auth.extra`; plain JSON. */
-  readonly extra?: JsonObject
+  readonly extra?: JsonObject | undefined
 }
 
 /**
@@ -62,7 +62,7 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
     expiresAt,
     code: { hash: sha256(code), expiresAt, redirect_uri, redirect_uri_named: request.redirect_uri !== undefined, pkce, status: 'issued' },
     accessTokens: [],
-    ...(request.extra === undefined ? {} : { extra: request.extra }),
+    ...(request.extra === undefined ? {} : { extra: jsonCopy(request.extra, 'issueAuthorizationCode: extra') }),
   } as const
   await configuration.ledger.settle(undefined, () => ({ next: authorization, result: undefined }))
   configuration.emit({ type: 'code.issued', client_id: client.client_id, subject, authorization_id: id })

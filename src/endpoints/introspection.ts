@@ -5,16 +5,15 @@
  * same as about no token: `active: false` and nothing else.
  */
 import { isLive, refreshTokenStanding } from '../authorization.js'
-import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import type { RefreshTokenText } from '../credentials.js'
 import { InvalidClient, InvalidRequest } from '../errors.js'
 import type { ServerOptions } from '../options.js'
-import { assertTransport, jsonResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { formatScope } from '../scope.js'
 import { identifyRefreshToken, readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
-import { reportRefusal } from './refusal.js'
+import { answerClient } from './client-request.js'
 
 /**
  * Answers an introspection request with the JSON of RFC 7662 §2.2, or an error in that of RFC 6749 §5.2.
@@ -23,17 +22,12 @@ import { reportRefusal } from './refusal.js'
  */
 export async function createIntrospectionResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configure(options)
-  try {
-    assertTransport(request, 'introspection', configuration)
-    const { parameters } = await readForm(request, configuration)
-    const client = await authenticateClient({ headers: request.headers, parameters, address: request.address }, configuration)
+  return answerClient(configuration, 'introspection', request, async ({ client, parameters }) => {
     // RFC 7662 §2.1: the caller is authorized, so that nobody can scan for tokens
     if (client.isPublic) throw new InvalidClient(undefined, { reason: 'a public client cannot introspect' })
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
     return jsonResponse(200, (await describeToken(configuration, client, parameters.token)) ?? { active: false })
-  } catch (thrown) {
-    return renderError(reportRefusal(configuration, 'introspection', thrown), configuration.errorUri)
-  }
+  })
 }
 
 async function describeToken(configuration: Configuration, client: Client, text: string): Promise<object | undefined> {

@@ -3,12 +3,12 @@
  *
  * The application may narrow or refuse, never widen.
  */
-import type { Authorization, RefreshTokenStep } from '../authorization.js'
+import { jsonCopy, type Authorization, type RefreshTokenStep } from '../authorization.js'
 import { newAuthorizationId } from '../credentials.js'
 import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
 import type { Continuation, NewAuthorization } from '../grants/grant.js'
 import type { DecidedRequest } from '../options.js'
-import { isWithinScope, parseScope, type Scope } from '../scope.js'
+import { intersectScope, isWithinScope, parseScope, type Scope } from '../scope.js'
 import type { TokenOrder } from '../tokens/issue.js'
 import { allowedScope, grantableScopeOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
 
@@ -22,7 +22,7 @@ const longestLifetime = 31_536_000
 export async function orderTokens(request: AcceptedRequest, decision: NewAuthorization | Continuation): Promise<TokenOrder> {
   const { configuration, client, grant, context } = request
   const subject = decision.kind === 'continue' ? decision.authorization.subject : readSubject(decision)
-  const askedScope = decision.kind === 'continue' ? decision.scope : readScope(request, decision)
+  const askedScope = decision.kind === 'continue' ? continuedScope(request, decision) : readScope(request, decision)
   const scope = await approvedScope(request, subject, askedScope)
   const decided = decidedRequest(request, subject, scope)
   const now = configuration.clock()
@@ -59,6 +59,9 @@ async function approvedScope(request: AcceptedRequest, subject: string | undefin
 function narrowed(scope: Scope, answer: unknown, rule: string): Scope {
   if (answer === undefined) return scope
   const isNarrower = Array.isArray(answer) && answer.every((token) => typeof token === 'string') && isWithinScope(answer, scope)
+  // RFC 6749 §5.1: a scope that differs is named in the response, and nothing has no name
+  if (isNarrower && answer.length === 0 && scope.length > 0)
+    throw new InvalidScope(undefined, { reason: `the option ${rule} left nothing of the scope` })
   if (isNarrower) return [...new Set(answer)]
   throw new ServerError(undefined, { reason: `the option ${rule} answered something else than a part of the scope it was given` })
 }
@@ -71,6 +74,11 @@ function decidedRequest(request: AcceptedRequest, subject: string | undefined, s
 function readSubject({ subject }: NewAuthorization): string | undefined {
   if (subject === undefined || (typeof subject === 'string' && subject !== '')) return subject
   throw new ServerError(undefined, { reason: 'a grant authorised a subject that is not a text' })
+}
+
+function continuedScope(request: AcceptedRequest, { scope, authorization }: Continuation): Scope {
+  if (isWithinScope(scope, intersectScope(authorization.scope, allowedScope(request)))) return scope
+  throw new ServerError(undefined, { reason: 'the grant went on with more scope than was granted and is allowed' })
 }
 
 function readScope(request: AcceptedRequest, { scope }: NewAuthorization): Scope {
@@ -131,6 +139,6 @@ function beginAuthorization(request: AcceptedRequest, { extra }: NewAuthorizatio
     createdAt: now,
     expiresAt: now,
     accessTokens: [],
-    ...(extra === undefined ? {} : { extra }),
+    ...(extra === undefined ? {} : { extra: jsonCopy(extra, 'extra of a grant') }),
   }
 }

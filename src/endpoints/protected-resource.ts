@@ -12,7 +12,7 @@ import { formatScope, isWithinScope } from '../scope.js'
 import type { TokenType } from '../tokens/access-token.js'
 import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
 import type { AccessTokenDemand } from './access-token-requirement.js'
-import { reportRefusal } from './refusal.js'
+import { reportRefusal } from './client-request.js'
 
 /** What a request is allowed to do: `req.auth`. The first six members have the form that MCP servers read. */
 export interface AuthInfo {
@@ -127,7 +127,7 @@ function authInfo(text: string, token: ActiveAccessToken): AuthInfo {
     scopes: [...token.scope],
     expiresAt: token.expiresAt,
     ...(resource === undefined ? {} : { resource: new URL(resource) }),
-    extra: { ...token.extra },
+    extra: structuredClone(token.extra),
     ...(token.subject === undefined ? {} : { subject: token.subject }),
     issuedAt: token.issuedAt,
   }

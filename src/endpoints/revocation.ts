@@ -5,18 +5,17 @@
  * answered 200 and nothing happens; a revocation that was not written is never answered 200.
  */
 import { isTokenLive, withoutAccessToken, withRevocation, withRevokedToken, type Authorization } from '../authorization.js'
-import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { wasIssuedWith, type RefreshTokenText } from '../credentials.js'
 import { InvalidRequest } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { ServerOptions } from '../options.js'
-import { assertTransport, jsonResponse, readForm, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { sha256 } from '../secrets.js'
 import type { SelfContainedReading } from '../tokens/access-token.js'
 import { identifyAccessToken, identifyRefreshToken, opaqueToken, revokedTokens } from '../tokens/read.js'
-import { reportRefusal } from './refusal.js'
+import { answerClient } from './client-request.js'
 
 /**
  * Answers a revocation request: 200 with an empty object, or the JSON of RFC 6749 §5.2.
@@ -25,18 +24,13 @@ import { reportRefusal } from './refusal.js'
  */
 export async function createRevocationResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configure(options)
-  try {
-    assertTransport(request, 'revocation', configuration)
-    const { parameters } = await readForm(request, configuration)
-    const client = await authenticateClient({ headers: request.headers, parameters, address: request.address }, configuration)
+  return answerClient(configuration, 'revocation', request, async ({ client, parameters }) => {
     // RFC 7009 §2.1: token is required; token_type_hint is only a hint, and not needed here
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
     await revokeToken(configuration, client, parameters.token)
-    // RFC 7009 §2.2: the content is ignored; a client that insists on JSON must not fail over it
+    // RFC 7009 §2.2: the body is ignored
     return jsonResponse(200, {})
-  } catch (thrown) {
-    return renderError(reportRefusal(configuration, 'revocation', thrown), configuration.errorUri)
-  }
+  })
 }
 
 async function revokeToken(configuration: Configuration, client: Client, text: string): Promise<void> {

@@ -9,7 +9,7 @@ import { toOAuthError, UnvalidatedRequest, type OAuthError } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import type { AcceptedRequest } from './accepted-request.js'
-import { reportRefusal } from './refusal.js'
+import { readClientRequest, reportRefusal } from './client-request.js'
 import { accept, rehearse, settle } from './token.js'
 
 /** A request that `validateTokenRequest` found good: worth one call of `grantResponse`. */
@@ -35,7 +35,7 @@ const errorUris = new WeakMap<OAuthError, string>()
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
   const configuration = configure(options)
   try {
-    const accepted = await accept(configuration, request)
+    const accepted = await accept(configuration, await readClientRequest(configuration, 'token', request))
     await rehearse(accepted)
     const result = new ValidatedTokenRequest(accepted)
     validated.set(result, accepted)

@@ -1,48 +1,37 @@
 /**
  * The token endpoint (RFC 6749 §3.2): plain request in, plain response out.
  *
- *   accept   assertTransport → readForm → authenticateClient → chooseGrant → beforeGrant
- *   settle   grant.authorize → the application's rules → issueTokens → one write
+ *   assertTransport → readForm → authenticateClient                                   `answerClient`
+ *   → chooseGrant → beforeGrant                                                       `accept`
+ *   → grant.authorize → the application's rules → issueTokens → one write             `settle`
  *
- * The second line is repeated from the state that won when another request was faster.
+ * The last line is repeated from the state that won when another request was faster.
  */
 import type { Authorization, JsonObject } from '../authorization.js'
-import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import {
-  InvalidGrant,
-  InvalidRequest,
-  TemporarilyUnavailable,
-  UnauthorizedClient,
-  UnsupportedGrantType,
-  type OAuthError,
-} from '../errors.js'
+import { InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
-import type { Continuation, Grant, GrantDecision, NewAuthorization } from '../grants/grant.js'
+import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
 import type { ServerOptions } from '../options.js'
-import {
-  assertTransport,
-  jsonResponse,
-  readForm,
-  renderError,
-  type Parameters,
-  type ProtocolRequest,
-  type ProtocolResponse,
-} from '../protocol.js'
-import { formatScope, parseScope } from '../scope.js'
+import { jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { formatScope, isWithinScope, parseScope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
-import { issueTokens, repeatedMembers } from '../tokens/issue.js'
+import { issueTokens, repeatedMembers, type TokenOrder } from '../tokens/issue.js'
+import { lateCallback, withinTime } from '../within-time.js'
 import {
+  allowedScope,
+  claimAll,
   grantRequest,
   presentedCredential,
+  withheldReason,
   withoutCredentials,
   type AcceptedRequest,
   type PresentedCredential,
 } from './accepted-request.js'
+import { answerClient, type ClientRequest } from './client-request.js'
 import { orderTokens } from './order.js'
-import { reportRefusal } from './refusal.js'
 
 /**
  * Answers a request to the token endpoint. Errors become the JSON of RFC 6749 §5.2; it does not reject for anything a client sent.
@@ -51,29 +40,24 @@ import { reportRefusal } from './refusal.js'
  */
 export async function createTokenResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configure(options)
-  try {
-    return jsonResponse(200, await settle(await accept(configuration, request)))
-  } catch (thrown) {
-    return renderError(reportRefusal(configuration, 'token', thrown), configuration.errorUri)
-  }
+  return answerClient(configuration, 'token', request, async (clientRequest) =>
+    jsonResponse(200, await settle(await accept(configuration, clientRequest))),
+  )
 }
 
-/** Everything before the grant is looked at: the request is well-formed, and its client is known and may ask. */
-export async function accept(configuration: Configuration, request: ProtocolRequest): Promise<AcceptedRequest> {
-  assertAvailable(configuration)
-  assertTransport(request, 'token', configuration)
-  const { address } = request
-  const { parameters } = await readForm(request, configuration)
-  const client = await authenticateClient({ headers: request.headers, parameters, address }, configuration)
+/** The client may use the grant that it asks for, and may be granted the scope that it asks for. */
+export async function accept(configuration: Configuration, { request, parameters, client }: ClientRequest): Promise<AcceptedRequest> {
+  configuration.served.add('token')
   const grant = chooseGrant(parameters, client, configuration)
   const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
   const context = request.context ?? {}
-  await configuration.beforeGrant?.({ grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) })
-  return { configuration, client, grant, parameters, requestedScope, context, address, claimed: new Set() }
-}
-
-function assertAvailable({ available }: Configuration): void {
-  if (available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
+  const accepted = { configuration, client, grant, parameters, requestedScope, context, address: request.address, claims: new Map() }
+  // RFC 6749 §5.2: invalid_scope, before anything else is looked at
+  if (requestedScope !== undefined && !isWithinScope(requestedScope, allowedScope(accepted))) {
+    throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what server and client allow' })
+  }
+  await callBeforeGrant(accepted)
+  return accepted
 }
 
 function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGrantType }: Configuration): Grant {
@@ -83,11 +67,19 @@ function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGr
   // RFC 6749 §5.2: the grant type is not supported by the server
   if (grant === undefined) throw new UnsupportedGrantType()
   // RFC 6749 §5.2: the client is not authorized to use this grant type
-  if (!client.grant_types.includes(grant.type))
+  if (!client.grant_types.includes(grant.type)) {
     throw new UnauthorizedClient(undefined, { reason: 'not among the grant_types of the client' })
+  }
   // RFC 6749 §4.4: what a public client sends does not prove who sent it
   if (client.isPublic && grant.publicClients !== true) throw new UnauthorizedClient(undefined, { reason: 'not a grant for public clients' })
   return grant
+}
+
+async function callBeforeGrant({ configuration, client, grant, parameters, context }: AcceptedRequest): Promise<void> {
+  const { beforeGrant, callbackTimeout } = configuration
+  if (beforeGrant === undefined) return
+  const request = { grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) }
+  await withinTime(callbackTimeout, async () => beforeGrant(request), lateCallback)
 }
 
 /** What stands once it is written: members of a response, or a refusal. */
@@ -113,7 +105,7 @@ export async function rehearse(request: AcceptedRequest): Promise<void> {
   const outcome = await ledger.settle<Outcome | undefined>(presented.authorization_id, async (current) => {
     const decision = await judge(request, presented, current)
     if (decision.kind === 'refuse') return refused(request, decision)
-    if (decision.kind !== 'repeat') await orderTokens(request, decision)
+    await orderTokens(request, decision.kind === 'repeat' ? continuationOf(decision) : decision)
     return { result: undefined }
   })
   if (outcome === undefined || !('error' in outcome)) return
@@ -128,36 +120,54 @@ async function decide(
 ): Promise<Settlement<Outcome>> {
   const decision = await judge(request, presented, current)
   if (decision.kind === 'refuse') return refused(request, decision)
-  if (decision.kind === 'repeat') return repeat(request, decision)
-  return issue(request, decision)
+  if (decision.kind === 'repeat') {
+    const order = await orderTokens(request, continuationOf(decision))
+    return isSameAnswer(decision, order) ? repeated(request, decision, order) : issue(request, order)
+  }
+  const order = await orderTokens(request, decision)
+  // Nothing was claimed while it could still be refused. Who comes second here is judged again, and finds the claim of the first.
+  return (await claimAll(request)) ? issue(request, order) : decide(request, presented, current)
 }
 
-/** What the grant says. Where it takes a name that can be guessed at, a refusal counts. */
+/** What the grant says. An Authorization that is not the client's, or not alive, is unknown to it. */
 async function judge(request: AcceptedRequest, presented: PresentedCredential, current: Authorization | undefined): Promise<GrantDecision> {
   const { grant, parameters, address, configuration } = request
+  const withheld = withheldReason(request, current)
   const name = grant.limitedBy === undefined ? undefined : parameters[grant.limitedBy]
-  const isRefusal = (thrown: unknown) => thrown instanceof InvalidGrant
-  return withinFailureLimit(configuration.failures, { kind: 'username', name, address }, isRefusal, async () =>
-    grant.authorize(grantRequest(request, presented, current)),
-  )
+  try {
+    return await withinFailureLimit(configuration.failures, { kind: 'username', name, address }, isInvalidGrant, async () =>
+      grant.authorize(grantRequest(request, presented, withheld === undefined ? current : undefined)),
+    )
+  } catch (thrown) {
+    if (withheld === undefined || !isInvalidGrant(thrown)) throw thrown
+    throw new InvalidGrant(thrown.description, { reason: withheld })
+  }
 }
 
-async function issue(request: AcceptedRequest, decision: NewAuthorization | Continuation): Promise<Settlement<Outcome>> {
-  const order = await orderTokens(request, decision)
+function isInvalidGrant(thrown: unknown): thrown is InvalidGrant {
+  return thrown instanceof InvalidGrant
+}
+
+async function issue(request: AcceptedRequest, order: TokenOrder): Promise<Settlement<Outcome>> {
   const { next, aliases, members, dropped } = await issueTokens(order, request.configuration)
   const event = describe(request, 'token.issued', next ?? { subject: order.subject }, formatScope(order.scope))
   return { result: { members, dropped, event }, ...(next === undefined ? {} : { next, aliases }) }
 }
 
-/** The earlier answer once more, unless the application's rules would answer otherwise by now. */
-async function repeat(request: AcceptedRequest, decision: Extract<GrantDecision, { kind: 'repeat' }>): Promise<Settlement<Outcome>> {
-  const { answer, authorization } = decision
+/** What a retry goes on with when the earlier answer does not fit any more: the same successor, another access token. */
+function continuationOf({ answer, authorization }: Repetition): Continuation {
   const refreshToken = { step: 'repeat', successor: answer.refresh_token } as const
-  const continuation = { kind: 'continue', authorization, scope: answer.askedScope, refreshToken } as const
-  const scope = formatScope((await orderTokens(request, continuation)).scope)
-  if (scope !== (answer.members.scope ?? '')) return issue(request, continuation)
-  const members = repeatedMembers(answer, request.configuration.clock())
-  return { result: { members, dropped: 0, event: describe(request, 'token.repeated', authorization, scope) } }
+  return { kind: 'continue', authorization, scope: answer.askedScope, refreshToken }
+}
+
+/** Whether the application's rules would answer today as they did, and the access token still lives. */
+function isSameAnswer({ answer }: Repetition, { scope, now }: TokenOrder): boolean {
+  return formatScope(scope) === (answer.members.scope ?? '') && now < answer.accessTokenExpiresAt
+}
+
+function repeated(request: AcceptedRequest, { answer, authorization }: Repetition, { scope, now }: TokenOrder): Settlement<Outcome> {
+  const event = describe(request, 'token.repeated', authorization, formatScope(scope))
+  return { result: { members: repeatedMembers(answer, now), dropped: 0, event } }
 }
 
 function refused(

@@ -2,14 +2,14 @@
  * The authorization code grant with PKCE.
  *
  * 1. The request is well-formed: `code` is there, a verifier has its grammar.
- * 2. The code is alive and was issued to this client.
+ * 2. The code names an Authorization of this client, and is alive.
  * 3. The redirection URI is the one of the authorization request.
  * 4. The verifier answers the challenge. Only here can the right client burn its code.
  * 5. A used code whose second use has come this far proves possession, and ends what the first use got.
  *
  * @see RFC 6749 §4.1.3, RFC 7636 §4.5, §4.6
  */
-import { isLive, withCodeBurnt, withCodeUsed, withRevocation, type Authorization, type AuthorizationCode } from '../authorization.js'
+import { withCodeBurnt, withCodeUsed, withRevocation, type Authorization, type AuthorizationCode } from '../authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
 import { assertKnownKeys } from '../option-checks.js'
 import { matchesDigest, sha256, equalInConstantTime } from '../secrets.js'
@@ -51,12 +51,9 @@ function refuse(reason: string): never {
 }
 
 function presentedCode(request: GrantRequest, text: string): { authorization: Authorization; code: AuthorizationCode } {
-  const { authorization, client, now } = request
+  const { authorization, now } = request
   const code = authorization?.code
   if (authorization === undefined || code === undefined || !matchesDigest(text, code.hash)) return refuse('unknown code')
-  // RFC 6749 §4.1.3: the code was issued to this client
-  if (authorization.client_id !== client.client_id) return refuse('the code was issued to another client')
-  if (!isLive(authorization, now)) return refuse('the authorization was revoked or has expired')
   // RFC 6749 §4.1.2: a code is short-lived
   if (code.status === 'issued' && now >= code.expiresAt) return refuse('the code has expired')
   if (code.status === 'burnt') return refuse('the code was presented with a wrong verifier before')

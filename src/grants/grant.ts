@@ -46,7 +46,7 @@ export interface GrantRequest {
   readonly now: number
   /** The refresh token that was presented, taken apart. */
   readonly refreshToken: RefreshTokenText | undefined
-  /** The Authorization that the credential in `presents` names. It may be expired, revoked or somebody else's. */
+  /** The Authorization that the credential in `presents` names: live, and of this client. Any other is undefined here. */
   readonly authorization: Authorization | undefined
   /** Whether this client gets a new refresh token at each refresh. */
   readonly rotatesRefreshTokens: boolean

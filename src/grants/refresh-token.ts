@@ -1,7 +1,7 @@
 /**
  * The refresh token grant, with rotation, reuse detection and a sealed idempotent retry.
  *
- * 1. The token was issued to this client, from an Authorization that lives.
+ * 1. The token names an Authorization of this client that lives.
  * 2. What the token is to the Authorization (`refreshTokenStanding`) decides:
  *    - the head: it is rotated, or used again without rotation;
  *    - the one before, in time: the client lost the answer, and gets the same one again, or the same successor with an access token of its own;
@@ -11,7 +11,7 @@
  *
  * @see RFC 6749 §6, RFC 9700 §4.14
  */
-import { isLive, refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization.js'
+import { refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
 import { assertKnownKeys } from '../option-checks.js'
 import { unsealAnswer, type SealedAnswer } from '../sealed-answer.js'
@@ -36,7 +36,6 @@ function authorize(request: GrantRequest): GrantDecision {
   switch (standing) {
     case 'head': {
       const scope = request.grantableScope(authorization.scope)
-      if (request.now >= state.expiresAt) return refuse('the refresh token has expired')
       const step = request.rotatesRefreshTokens ? ({ step: 'rotate', presented: text } as const) : ({ step: 'keep' } as const)
       return { kind: 'continue', authorization, scope, refreshToken: step }
     }
@@ -57,14 +56,12 @@ function refuse(reason: string): never {
   throw new InvalidGrant(undefined, { reason })
 }
 
-function presentedRefreshToken({ authorization, client, now, refreshToken: token }: GrantRequest, text: string) {
+function presentedRefreshToken({ authorization, now, refreshToken: token }: GrantRequest, text: string) {
   const state = authorization?.refreshToken
   if (token === undefined || authorization === undefined || state === undefined) return refuse('unknown refresh token')
   const standing = refreshTokenStanding(state, token, text, now)
   if (standing === 'unrecognised') return refuse('a refresh token that was not issued here, or by a store that has lost writes')
-  // RFC 6749 §6: the refresh token was issued to this client
-  if (authorization.client_id !== client.client_id) return refuse('the refresh token was issued to another client')
-  if (!isLive(authorization, now)) return refuse('the authorization was revoked or has expired')
+  if (standing !== 'reused' && now >= state.expiresAt) return refuse('the refresh token has expired')
   return { authorization, state, standing }
 }
 

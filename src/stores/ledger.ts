@@ -1,7 +1,7 @@
 /**
  * How the endpoints use a store: every change of an Authorization is one compare-and-set, and this file makes it.
  *
- * 1. `settle` takes its turn, reads the record, and lets the caller decide on the next state.
+ * 1. `settle` takes its turn, or goes ahead when that does not come, reads the record, and lets the caller decide on the next state.
  * 2. It writes the next state under a fresh version, if nobody was faster.
  * 3. A false is not yet a lost race: a driver may have sent a command twice. It reads again; a record that carries the version
  *    just written means that this very request has won.
@@ -10,12 +10,13 @@
  * Every call is bounded in time. What a store throws, and what cannot be read, becomes `TemporarilyUnavailable`: a failing
  * store is never the client's fault. A write whose outcome is unknown is not repeated and gives out nothing.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { Authorization } from '../authorization.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
-import { withinTime } from '../within-time.js'
-import { fromRecord, toRecord } from './authorization-record.js'
+import { lateCallback, withinTime } from '../within-time.js'
+import { fromRecord, toRecord, UnreadableRecord } from './authorization-record.js'
 import { recordFormat, type Store, type StoredRecord } from './store.js'
 import { Turns } from './turns.js'
 
@@ -39,14 +40,19 @@ export interface Alias {
 /** What the ledger needs to know. */
 export interface LedgerSettings {
   readonly store: Store
-  /** Milliseconds that one call, or one wait for a turn, may take. */
+  /** Milliseconds that one call may take, and after which a request that goes on losing races gives up. */
   readonly timeout: number
+  /** Milliseconds that a decision may take: it may hold functions of the application. */
+  readonly decisionTimeout: number
   readonly issuer: string | undefined
   /** Seconds by which the clocks of the machines may differ. */
   readonly clockTolerance: number
 }
 
 const versionSize = 22
+
+/** A request waits for its turn for this part of the time-out, and then goes ahead: the compare-and-set decides anyway. */
+const patienceShare = 4
 
 /** Authorizations and guards, over the four verbs of a store. */
 export class Ledger {
@@ -65,8 +71,7 @@ export class Ledger {
   async find(id: string): Promise<Authorization | undefined> {
     if (!isAuthorizationId(id)) return undefined
     const record = await this.#call((store) => store.get(id))
-    if (record === undefined || record.issuer !== this.#settings.issuer) return undefined
-    return readable(record)
+    return isOurs(record, this.#settings.issuer) ? readable(record, id) : undefined
   }
 
   /**
@@ -80,10 +85,10 @@ export class Ledger {
     decide: (current: Authorization | undefined) => Promise<Settlement<T>> | Settlement<T>,
     { urgent = false } = {},
   ): Promise<T> {
-    if (id === undefined) return this.#settleFrom(undefined, undefined, decide)
     const { timeout } = this.#settings
-    const busy = () => new TemporarilyUnavailable(undefined, { reason: 'waited too long for other requests of this authorization' })
-    return this.#turns.take(id, urgent, timeout, busy, async () => this.#settleFrom(id, await this.find(id), decide))
+    const deadline = performance.now() + timeout
+    if (id === undefined) return this.#settleFrom(undefined, decide, deadline)
+    return this.#turns.take(id, urgent, timeout / patienceShare, async () => this.#settleFrom(await this.find(id), decide, deadline, id))
   }
 
   /**
@@ -142,13 +147,14 @@ export class Ledger {
   }
 
   async #settleFrom<T>(
-    id: string | undefined,
     read: Authorization | undefined,
     decide: (current: Authorization | undefined) => Promise<Settlement<T>> | Settlement<T>,
+    deadline: number,
+    id?: string,
   ): Promise<T> {
-    const deadline = performance.now() + this.#settings.timeout
+    const { decisionTimeout } = this.#settings
     for (let current = read; ;) {
-      const { next, aliases = [], result } = await decide(current)
+      const { next, aliases = [], result } = await withinTime(decisionTimeout, async () => decide(current), lateCallback)
       if (next === undefined) return result
       for (const alias of aliases) await this.#writeAlias(alias)
       const version = randomText(versionSize)
@@ -160,6 +166,8 @@ export class Ledger {
         throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this authorization until the deadline' })
       }
       current = stored
+      // A store that answers without waiting must not keep everybody else from running.
+      await setImmediate()
     }
   }
 
@@ -180,9 +188,16 @@ export class Ledger {
   }
 }
 
-function readable(record: StoredRecord): Authorization {
+/** A column that is empty reads as null, and means the same as a member that is not there. */
+function isOurs(record: StoredRecord | null | undefined, issuer: string | undefined): record is StoredRecord {
+  return record !== undefined && record !== null && ((record.issuer as string | null | undefined) ?? undefined) === issuer
+}
+
+function readable(record: StoredRecord, id: string): Authorization {
   try {
-    return fromRecord(record)
+    const authorization = fromRecord(record)
+    if (authorization.id !== id) throw new UnreadableRecord('the store returned another record than the one asked for')
+    return authorization
   } catch (cause) {
     throw new TemporarilyUnavailable(undefined, { reason: 'the store returned a record that cannot be read', cause })
   }

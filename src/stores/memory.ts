@@ -182,8 +182,9 @@ class DueTimes {
     return taken
   }
 
-  /** The next slot that holds something, or the first one that is not due yet. */
+  /** The next slot that holds something, or the first one that is not due yet. Looks at slots or at buckets, whatever is fewer. */
   #nextSlot(present: number): number {
+    if (present - this.#earliest > this.#buckets.size) return [...this.#buckets.keys()].reduce((a, b) => Math.min(a, b))
     let slot = this.#earliest + 1
     while (slot <= present && !this.#buckets.has(slot)) slot++
     return slot

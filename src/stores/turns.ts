@@ -1,26 +1,30 @@
 /**
  * Requests for the same Authorization take turns inside one process.
  *
- * This is an economy, not a promise: without it a hundred parallel requests for one record would each lose the
- * compare-and-set many times. What is right stays right between processes, where nobody takes turns.
+ * This is an economy, not a promise: without it a hundred parallel requests for one record would each lose the compare-and-set many times.
+ * What is right stays right between processes, where nobody takes turns. So nobody is refused for waiting either: whoever has waited long enough
+ * goes ahead without a turn.
  */
 
 interface Waiting {
   readonly start: () => void
 }
 
+/** Those who wait for one id: the urgent ones first, each group in the order in which it came. */
+interface Line {
+  readonly urgent: Waiting[]
+  readonly others: Waiting[]
+}
+
 /** The lines of those who wait, by the id they wait for. */
 export class Turns {
-  readonly #lines = new Map<string, Waiting[]>()
+  readonly #lines = new Map<string, Line>()
 
-  /**
-   * Runs `work` when all earlier work for `id` is done; `urgent` work goes to the front. Rejects with `onTimeout()` when
-   * its turn has not come after `timeout` milliseconds.
-   */
-  async take<T>(id: string, urgent: boolean, timeout: number, onTimeout: () => Error, work: () => Promise<T>): Promise<T> {
+  /** Runs `work` when all earlier work for `id` is done, urgent work before other work; or after `patience` milliseconds all the same. */
+  async take<T>(id: string, urgent: boolean, patience: number, work: () => Promise<T>): Promise<T> {
     const line = this.#lines.get(id)
-    if (line === undefined) this.#lines.set(id, [])
-    else await waitIn(line, urgent, timeout, onTimeout)
+    if (line === undefined) this.#lines.set(id, { urgent: [], others: [] })
+    else if (!(await hasTurn(urgent ? line.urgent : line.others, patience))) return work()
     try {
       return await work()
     } finally {
@@ -29,25 +33,26 @@ export class Turns {
   }
 
   #next(id: string): void {
-    const next = this.#lines.get(id)?.shift()
+    const line = this.#lines.get(id)
+    const next = line?.urgent.shift() ?? line?.others.shift()
     if (next === undefined) this.#lines.delete(id)
     else next.start()
   }
 }
 
-function waitIn(line: Waiting[], urgent: boolean, timeout: number, onTimeout: () => Error): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** True when the turn has come, false when patience has run out first. */
+function hasTurn(line: Waiting[], patience: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      line.splice(line.indexOf(waiting), 1)
+      resolve(false)
+    }, patience)
     const waiting: Waiting = {
       start: () => {
         clearTimeout(timer)
-        resolve()
+        resolve(true)
       },
     }
-    const timer = setTimeout(() => {
-      line.splice(line.indexOf(waiting), 1)
-      reject(onTimeout())
-    }, timeout)
-    if (urgent) line.unshift(waiting)
-    else line.push(waiting)
+    line.push(waiting)
   })
 }

@@ -1,0 +1,62 @@
+/**
+ * What every endpoint for clients begins and ends with: transport, form, client; and the JSON of RFC 6749 §5.2 for whatever was thrown.
+ *
+ *   assertTransport → readForm → authenticateClient → answer
+ */
+import { authenticateClient } from '../client-authentication/method.js'
+import type { Client } from '../clients.js'
+import type { Configuration } from '../configuration.js'
+import { TemporarilyUnavailable, toOAuthError, type OAuthError } from '../errors.js'
+import { assertTransport, readForm, renderError, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+
+/** A well-formed request, and the client that sent it. */
+export interface ClientRequest {
+  readonly request: ProtocolRequest
+  readonly parameters: Parameters
+  readonly client: Client
+}
+
+/**
+ * Reads a request and finds out who sent it.
+ *
+ * @throws OAuthError when the server is not available, the request malformed, or the client not authenticated.
+ */
+export async function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Promise<ClientRequest> {
+  if (configuration.available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
+  assertTransport(request, endpoint, configuration)
+  const { parameters } = await readForm(request, configuration)
+  const { headers, address } = request
+  return { request, parameters, client: await authenticateClient({ headers, parameters, address }, configuration) }
+}
+
+/** Answers a request of a client. What is thrown becomes the error response; it does not reject. */
+export async function answerClient(
+  configuration: Configuration,
+  endpoint: string,
+  request: ProtocolRequest,
+  answer: (request: ClientRequest) => Promise<ProtocolResponse>,
+): Promise<ProtocolResponse> {
+  let client: Client | undefined
+  try {
+    const clientRequest = await readClientRequest(configuration, endpoint, request)
+    client = clientRequest.client
+    return await answer(clientRequest)
+  } catch (thrown) {
+    return renderError(reportRefusal(configuration, endpoint, thrown, client?.client_id), configuration.errorUri)
+  }
+}
+
+/** The precise reason goes to the event, the dull error to the wire: reports what was thrown, and says what to answer. */
+export function reportRefusal({ emit }: Pick<Configuration, 'emit'>, endpoint: string, thrown: unknown, client_id?: string): OAuthError {
+  const error = toOAuthError(thrown)
+  emit({
+    type: error.status >= 500 ? 'request.failed' : 'request.refused',
+    endpoint,
+    error: error.error,
+    status: error.status,
+    reason: error.reason ?? error.description,
+    ...(client_id === undefined ? {} : { client_id }),
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+  })
+  return error
+}
