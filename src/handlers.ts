@@ -12,7 +12,7 @@ import { createIntrospectionResponse } from './endpoints/introspection.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
 import { reportRefusal } from './endpoints/refusal.js'
-import { ConfigurationError, InvalidRequest, OAuthError, ServerError } from './errors.js'
+import { ConfigurationError, InvalidRequest, ServerError } from './errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { bodyTooLarge, renderError, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
@@ -235,7 +235,7 @@ function readRawBody(req: HostRequest, res: ServerResponse, configuration: Confi
       // Nobody after this finds credentials in the request.
       req.body = undefined
       if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
-      else reject(bodyError(error))
+      else reject(new InvalidRequest('the body could not be read', { cause: error }))
     })
   })
 }
@@ -249,12 +249,6 @@ function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): 
     req.off('data', count)
     refuse()
   })
-}
-
-function bodyError(error: unknown): OAuthError {
-  const type: unknown = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined
-  if (type === 'entity.too.large') return bodyTooLarge()
-  return new InvalidRequest('the body could not be read', { cause: error })
 }
 
 /** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */
