@@ -20,7 +20,6 @@ export type EventType =
   | 'authorization.revoked'
   | 'request.refused'
   | 'request.failed'
-  | 'record.unreadable'
   | 'store.filling'
   | 'warning'
 

@@ -16,7 +16,7 @@ import { createIntrospectionResponse } from './endpoints/introspection.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
 import { reportRefusal } from './endpoints/client-request.js'
-import { InvalidRequest, OAuthError, ServerError } from './errors.js'
+import { InvalidRequest, ServerError } from './errors.js'
 import type { ServerOptions } from './options.js'
 import {
   bodyTooLarge,
@@ -285,7 +285,7 @@ function readRawBody(req: HostRequest, res: ServerResponse, configuration: Confi
       // Nobody after this finds credentials in the request.
       req.body = undefined
       if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
-      else reject(bodyError(error))
+      else reject(new InvalidRequest('the body could not be read', { cause: error }))
     })
   })
 }
@@ -299,12 +299,6 @@ function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): 
     req.off('data', count)
     refuse()
   })
-}
-
-function bodyError(error: unknown): OAuthError {
-  const type: unknown = typeof error === 'object' && error !== null && 'type' in error ? error.type : undefined
-  if (type === 'entity.too.large') return bodyTooLarge()
-  return new InvalidRequest('the body could not be read', { cause: error })
 }
 
 /** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */

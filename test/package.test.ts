@@ -1,0 +1,174 @@
+/**
+ * The package as it is published: packed, laid into the node_modules of projects that are not this one, and used from ES modules,
+ * CommonJS and TypeScript. Needs `dist`, which `npm test` builds.
+ */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const run = promisify(execFile)
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** Beside the dependencies: what a TypeScript project with Express installs. */
+const types = ['@types/node', '@types/express', '@types/express-serve-static-core', '@types/connect', 'express']
+
+let folder: string
+let files: string[]
+
+beforeAll(async () => {
+  if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist is missing: run npm run build, or npm test, which does')
+  folder = mkdtempSync(join(tmpdir(), 'package-test-'))
+  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: root })
+  const [packed] = JSON.parse(stdout)
+  files = packed.files.map(({ path }: { path: string }) => path)
+  mkdirSync(join(folder, 'unpacked'))
+  await run('tar', ['-xzf', join(folder, packed.filename), '-C', join(folder, 'unpacked')])
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** A project that has the package installed: its files as they were packed, its dependencies from here. */
+async function project(name: string, type: 'module' | 'commonjs'): Promise<string> {
+  const directory = join(folder, name)
+  const modules = join(directory, 'node_modules')
+  mkdirSync(modules, { recursive: true })
+  writeFileSync(join(directory, 'package.json'), JSON.stringify({ name, private: true, type }))
+  await run('cp', ['-r', join(folder, 'unpacked/package'), join(modules, 'oauth2-token-handler')])
+  for (const dependency of [...Object.keys(manifest.dependencies), ...types]) {
+    mkdirSync(dirname(join(modules, dependency)), { recursive: true })
+    symlinkSync(join(root, 'node_modules', dependency), join(modules, dependency))
+  }
+  return directory
+}
+
+/** What a program prints. */
+async function output(directory: string, file: string, program: string): Promise<string> {
+  writeFileSync(join(directory, file), program)
+  const { NODE_OPTIONS: _jestOptions, ...env } = process.env
+  const { stdout, stderr } = await run(process.execPath, [file], { cwd: directory, env })
+  return stdout + stderr
+}
+
+/** Gets a token and prints the status, the members, and whether an error is an instance of the class that was imported. */
+const program = `
+const options = { clients: [{ client_id: 'a', client_secret: 's', grant_types: ['client_credentials'] }], scopes: ['read'] }
+const ask = (body) => createTokenResponse(options, {
+  url: 'https://server.example/token',
+  method: 'POST',
+  headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: 'Basic ' + btoa('a:s') },
+  body,
+})
+async function main() {
+  const { status, body } = await ask('grant_type=client_credentials&scope=read')
+  console.log(status, Object.keys(JSON.parse(body)).join())
+  await validateTokenRequest(options, { url: 'http://x', method: 'POST', headers: {} }).catch((error) => {
+    console.log(error instanceof InvalidRequest, error instanceof OAuthError)
+  })
+  try { tokenHandler({ scope: [] }) } catch (error) { console.log(error instanceof ConfigurationError, error.message) }
+}
+main()
+`
+const names = 'ConfigurationError, createTokenResponse, InvalidRequest, OAuthError, tokenHandler, validateTokenRequest'
+const printed = [
+  '200 access_token,token_type,expires_in,scope',
+  'true true',
+  'true the options object has no member "scope"; did you mean "scopes"?',
+  '',
+].join('\n')
+
+describe('the packed package', () => {
+  test('holds dist, src, README, CHANGELOG, LICENSE and package.json, and nothing else', () => {
+    const others = files.filter((path) => !/^(?:dist|src)\//.test(path))
+    expect(others.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    expect(files).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.d.ts', 'dist/index.js.map', 'src/index.ts']))
+  })
+
+  test('source maps lead to sources that are in it', () => {
+    const maps = files.filter((path) => path.endsWith('.map'))
+    expect(maps.length).toBeGreaterThan(20)
+    for (const map of maps) {
+      const { sources } = JSON.parse(readFileSync(join(folder, 'unpacked/package', map), 'utf8'))
+      for (const source of sources) expect(files).toContain(join(dirname(map), source))
+    }
+  })
+
+  test('is used by import', async () => {
+    const directory = await project('esm', 'module')
+    expect(await output(directory, 'main.js', `import { ${names} } from 'oauth2-token-handler'\n${program}`)).toBe(printed)
+  })
+
+  test('is used by require', async () => {
+    const directory = await project('commonjs', 'commonjs')
+    const said = await output(directory, 'main.js', `const { ${names} } = require('oauth2-token-handler')\n${program}`)
+    expect(withoutWarning(said)).toBe(printed)
+  })
+
+  test('gives require and import the same classes', async () => {
+    const directory = await project('both', 'module')
+    const both = `
+      import { createRequire } from 'node:module'
+      import { OAuthError } from 'oauth2-token-handler'
+      console.log(createRequire(import.meta.url)('oauth2-token-handler').OAuthError === OAuthError)`
+    expect(withoutWarning(await output(directory, 'main.js', both))).toBe('true\n')
+  })
+
+  // Two compilers at once on a busy machine take their time.
+  test('type-checks in a project with Express: as an ES module, and as CommonJS by the resolution of old', async () => {
+    const projects = [
+      typeErrors(await project('types-esm', 'module'), { module: 'node20', exactOptionalPropertyTypes: true }),
+      typeErrors(await project('types-old', 'commonjs'), { module: 'commonjs', moduleResolution: 'node10', ignoreDeprecations: '6.0' }),
+    ]
+    expect(await Promise.all(projects)).toEqual(['', ''])
+  }, 60_000)
+})
+
+/** Node below 22.13 says that require() of an ES module is experimental. */
+function withoutWarning(said: string): string {
+  return said.replace(/^\(node:\d+\) ExperimentalWarning: .*\n(?:\(Use `node --trace-warnings .*\n)?/gm, '')
+}
+
+const application = `
+import express, { type Request } from 'express'
+import {
+  introspectionHandler, issueAuthorizationCode, requireAccessToken, revocationHandler, tokenHandler,
+  type AuthInfo, type Grant, type ServerEvent, type ServerOptions,
+} from 'oauth2-token-handler'
+
+const grant: Grant = { type: 'urn:example:ticket', authorize: ({ grantableScope }) => ({ subject: 'alice', scope: grantableScope() }) }
+const oauth: ServerOptions = {
+  clients: async (client_id) => ({ client_id, client_secret: process.env.SECRET, grant_types: [grant.type] }),
+  grants: [grant],
+  scopes: ['read'],
+  context: (req: Request) => ({ ip: req.ip }),
+  onEvent: (event: ServerEvent) => { console.log(event.type) },
+}
+const app = express()
+app.post('/token', tokenHandler(oauth))
+app.use('/revoke', revocationHandler(oauth))
+app.use('/introspect', introspectionHandler(oauth))
+app.get('/me', requireAccessToken(oauth, { scope: 'read' }), (req: Request & { auth?: AuthInfo }, res) => {
+  res.json(req.auth?.scopes)
+})
+app.get('/authorize', async (req, res) => {
+  const code: string = await issueAuthorizationCode(oauth, { client_id: 'a', subject: 'alice', scope: ['read'] })
+  res.redirect(code)
+})
+// @ts-expect-error an option that does not exist
+tokenHandler({ scope: ['read'] })
+`
+
+/** What tsc says of the application. */
+async function typeErrors(directory: string, options: object): Promise<string> {
+  const common = { target: 'es2023', strict: true, noEmit: true, skipLibCheck: true, types: ['node'], esModuleInterop: true }
+  writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...common, ...options }, files: ['main.ts'] }))
+  writeFileSync(join(directory, 'main.ts'), application)
+  const tsc = spawn(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', directory])
+  return text(tsc.stdout)
+}

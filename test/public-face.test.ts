@@ -1,0 +1,86 @@
+/** The public face: every name that the package exports, and nothing else. A new name is a decision, so it is written down here. */
+import { describe, expect, it } from '@jest/globals'
+import { readFileSync } from 'node:fs'
+import ts from 'typescript'
+import * as face from '../src/index.js'
+
+const values = [
+  // Handlers
+  'tokenHandler', 'revocationHandler', 'introspectionHandler', 'requireAccessToken',
+  // Without a framework
+  'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse',
+  'validateTokenRequest', 'grantResponse', 'errorResponse',
+  // For the application
+  'issueAuthorizationCode', 'hashClientSecret', 'bearerHeader',
+  // Grants
+  'authorizationCode', 'refreshToken', 'clientCredentials',
+  // Client authentication
+  'clientSecretBasic', 'clientSecretPost', 'none',
+  // Formats and stores
+  'opaque', 'memoryStore',
+  // Errors
+  'OAuthError', 'InvalidRequest', 'InvalidClient', 'InvalidGrant', 'UnauthorizedClient', 'UnsupportedGrantType', 'InvalidScope',
+  'UnvalidatedRequest', 'ConfigurationError',
+] // prettier-ignore
+
+const types = [
+  // Handlers and plain requests
+  'AccessTokenRequirement', 'AuthInfo', 'Handler', 'HostRequest', 'Next',
+  'Context', 'HeaderFields', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ValidatedTokenRequest',
+  // Options, events, errors
+  'ServerOptions', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
+  'ErrorCode', 'OAuthErrorDetails', 'Scope',
+  // Grants
+  'Grant', 'GrantRequest', 'GrantDecision', 'NewAuthorization', 'Continuation', 'Repetition', 'Refusal',
+  'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions',
+  // Clients and their authentication
+  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient',
+  'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'PresentedCredentials',
+  // Tokens, stores, records
+  'AccessTokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'OpaqueOptions',
+  'MemoryStore', 'MemoryStoreOptions', 'Store', 'StoredRecord', 'RecordKind', 'ListFilter',
+  'Authorization', 'Json', 'JsonObject',
+] // prettier-ignore
+
+/** The statements of index.ts: what each re-exports, and whether it does nothing but that. */
+function reExports(): { names: string[]; types: string[]; others: string[] } {
+  const text = readFileSync(new URL('../src/index.ts', import.meta.url), 'utf8')
+  const source = ts.createSourceFile('index.ts', text, ts.ScriptTarget.Latest, true)
+  const found = { names: [] as string[], types: [] as string[], others: [] as string[] }
+  for (const statement of source.statements) {
+    const clause = ts.isExportDeclaration(statement) ? statement.exportClause : undefined
+    if (
+      !ts.isExportDeclaration(statement) ||
+      clause === undefined ||
+      !ts.isNamedExports(clause) ||
+      statement.moduleSpecifier === undefined
+    ) {
+      found.others.push(statement.getText())
+      continue
+    }
+    for (const { name, isTypeOnly } of clause.elements) (statement.isTypeOnly || isTypeOnly ? found.types : found.names).push(name.text)
+  }
+  return found
+}
+
+describe('index.ts', () => {
+  it('A1 exports at run time exactly the names that are listed', () => {
+    expect(Object.keys(face).sort()).toEqual([...values].sort())
+  })
+
+  it('A1 exports exactly the types that are listed', () => {
+    expect(reExports().types.sort()).toEqual([...types].sort())
+    expect(reExports().names.sort()).toEqual([...values].sort())
+  })
+
+  it('A1 does nothing but re-export by name', () => {
+    expect(reExports().others).toEqual([])
+  })
+
+  it('A4 the errors are classes over OAuthError, but for the two that are mistakes of the application', () => {
+    const errors = Object.entries(face).filter(([, value]) => value.prototype instanceof Error)
+    const overOAuthError = errors.filter(([, value]) => value.prototype instanceof face.OAuthError).map(([name]) => name)
+    expect(overOAuthError.sort()).toEqual(['InvalidClient', 'InvalidGrant', 'InvalidRequest', 'InvalidScope', 'UnauthorizedClient', 'UnsupportedGrantType']) // prettier-ignore
+    expect(errors).toHaveLength(9)
+  })
+})

@@ -1,0 +1,190 @@
+/** What the README says is so: its code compiles, its tables are the types, its links lead somewhere, its first example answers. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { paste, startExample } from './support/example.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+
+/** The code blocks in that language. */
+function blocks(language: string): string[] {
+  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code)
+}
+
+/** The rows of the table under a heading, as cells. */
+function table(heading: string): string[][] {
+  const section = readme.split(/^#{2,3} /m).find((text) => text.startsWith(`${heading}\n`)) ?? ''
+  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  return rows.slice(2).map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim())) // prettier-ignore
+}
+
+function unquoted(cell: string | undefined): string {
+  return (cell ?? '').replaceAll('`', '')
+}
+
+/** A source file of this package, parsed. */
+function sourceFile(path: string): ts.SourceFile {
+  return ts.createSourceFile(path, readFileSync(join(root, path), 'utf8'), ts.ScriptTarget.ES2023, true)
+}
+
+/** The members of an interface, with their comments. */
+function members(path: string, name: string): ReadonlyMap<string, string> {
+  const declaration = sourceFile(path).statements.find(
+    (node): node is ts.InterfaceDeclaration => ts.isInterfaceDeclaration(node) && node.name.text === name,
+  )
+  return new Map(declaration?.members.map((member) => [member.name?.getText() ?? '', member.getFullText()]))
+}
+
+/** The texts of a union of literals. */
+function union(path: string, name: string): string[] {
+  const declaration = sourceFile(path).statements.find(
+    (node): node is ts.TypeAliasDeclaration => ts.isTypeAliasDeclaration(node) && node.name.text === name,
+  )
+  const type = declaration?.type
+  return type !== undefined && ts.isUnionTypeNode(type) ? type.types.map((member) => member.getText().slice(1, -1)) : []
+}
+
+describe('the code of the README', () => {
+  /** What the blocks take for granted. */
+  const given = `
+    import type { Express, Request } from 'express'
+    import type { ServerOptions } from 'oauth2-token-handler'
+    declare global {
+      const app: Express
+      const oauth: ServerOptions
+      const generatedSecret: string
+      function queryOf(req: Request): Partial<Record<string, string>>
+      function ownerOf(ticket: string): Promise<string | undefined>
+      function findRow(client_id: string): Promise<{ readonly secretHash: string } | undefined>
+      function isLockedOut(subject: string, address: unknown): Promise<boolean>
+      namespace Express { interface Request { readonly session: { readonly userId: string } } }
+    }`
+
+  test('compiles, every ts block of it', () => {
+    const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => readFileSync(path, 'utf8'))
+    const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root)
+    const code = new Map(blocks('ts').map((block, index) => [join(root, `README.block-${index + 1}.ts`), block]))
+    expect(code.size).toBeGreaterThan(8)
+    code.set(join(root, 'README.given.ts'), given)
+    const host = ts.createCompilerHost(options)
+    const { getSourceFile, fileExists, readFile } = host
+    host.fileExists = (path) => code.has(path) || fileExists(path)
+    host.readFile = (path) => code.get(path) ?? readFile(path)
+    host.getSourceFile = (path, languageVersion, ...rest) => {
+      const text = code.get(path)
+      return text === undefined ? getSourceFile(path, languageVersion, ...rest) : ts.createSourceFile(path, text, languageVersion, true)
+    }
+    const program = ts.createProgram([...code.keys()], options, host)
+    const said = ts.getPreEmitDiagnostics(program).map(({ file, start = 0, messageText }) => {
+      const line = file === undefined ? 0 : file.getLineAndCharacterOfPosition(start).line + 1
+      return `${file?.fileName ?? ''}:${line} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+    })
+    expect(said).toEqual([])
+  }, 60_000)
+})
+
+describe('the quick start of the README', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'readme-test-'))
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(root, 'node_modules/express'), join(folder, 'node_modules/express'))
+    symlinkSync(root, join(folder, 'node_modules/oauth2-token-handler'))
+  })
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  test('R1 runs, and its curl line gets the members of its answer', async () => {
+    const [server = ''] = blocks('ts')
+    expect(server.trim().split('\n').length).toBeLessThanOrEqual(10)
+    const secret = /REPORTS_SECRET=(\S+) node server\.mjs/.exec(readme)?.[1] ?? ''
+    const telling = server.replace(
+      'app.listen(3000)',
+      "const server = app.listen(0, '127.0.0.1', () => console.log(`port ${server.address().port}\\n`))",
+    )
+    writeFileSync(join(folder, 'server.mjs'), `process.env.REPORTS_SECRET = '${secret}'\n${telling}`)
+    const example = await startExample('server.mjs', /^port \d+\n/m, folder)
+    try {
+      const port = /^port (\d+)$/m.exec(example.output)?.[1] ?? ''
+      const line = blocks('sh').find((block) => block.startsWith('curl')) ?? ''
+      const answer = JSON.parse(await paste(`${line.trim().replace('localhost:3000', `127.0.0.1:${port}`)} -s`))
+      const shown = JSON.parse(blocks('json')[0] ?? '')
+      expect(answer).toEqual({ ...shown, access_token: expect.stringMatching(/^[\w.-]{60,}$/) })
+      expect(Object.keys(answer)).toEqual(Object.keys(shown))
+    } finally {
+      await example.stop()
+    }
+  })
+})
+
+describe('the tables of the README', () => {
+  test('options: the members of ServerOptions, in their order, with the defaults that their comments name', () => {
+    const documented = members('src/options.ts', 'ServerOptions')
+    const rows = table('Options')
+    expect(rows.map(([name]) => unquoted(name))).toEqual([...documented.keys()])
+    for (const [name = '', value = ''] of rows) {
+      if (!/^`(\d+|true|false|'bearer'|opaque\(\)|memoryStore\(\))`$/.test(value)) continue
+      const comment = (documented.get(unquoted(name)) ?? '').replaceAll('`', '').replaceAll(/(?<=\d),(?=\d{3})/g, '')
+      const said = [`Default ${unquoted(value)}`, `Default: ${unquoted(value)}`].some((text) => comment.includes(text))
+      expect([name, value, said]).toEqual([name, value, true])
+    }
+  })
+
+  test('clients: every member that this server reads', () => {
+    const rows = table('Clients').flatMap(([cell]) => unquoted(cell).split(', '))
+    const known = [...members('src/clients.ts', 'ClientMetadata').keys()]
+    expect(known).toEqual(expect.arrayContaining(rows))
+    const forPeople = /_uri$|^client_name$|^contacts$|^response_types$|^software_/
+    expect(rows.toSorted()).toEqual(known.filter((name) => !forPeople.test(name)).toSorted())
+  })
+
+  test('events: every type', () => {
+    expect(table('Why was that refused?').map(([type]) => unquoted(type))).toEqual(union('src/events.ts', 'EventType'))
+  })
+
+  test('errors: every code, with its class', async () => {
+    const errors: Record<string, unknown> = await import('../src/index.js')
+    const rows = table('Errors')
+    expect(rows.map(([code]) => unquoted(code)).toSorted()).toEqual(union('src/errors.ts', 'ErrorCode').toSorted())
+    for (const [code, status, name] of rows) {
+      if (name === '') continue
+      const Class = errors[unquoted(name)] as new () => { error: string; status: number }
+      expect(new Class()).toMatchObject({ error: unquoted(code), status: Number(status) })
+    }
+  })
+})
+
+describe('the links of the README', () => {
+  const targets = [...readme.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+  const relative = targets.filter((target) => !target.startsWith('https:'))
+
+  test('lead to files and headings that exist', () => {
+    const headings = [...readme.matchAll(/^#+ (.+)$/gm)].map(
+      ([, text = '']) =>
+        `#${text
+          .toLowerCase()
+          .replaceAll(/[^\w -]/g, '')
+          .replaceAll(' ', '-')}`,
+    )
+    expect(relative.length).toBeGreaterThan(20)
+    for (const target of relative)
+      expect(target.startsWith('#') ? headings : [target].filter((path) => existsSync(join(root, path)))).toContain(target)
+  })
+
+  test('lead outside to the RFCs only', () => {
+    const outside = targets.filter((target) => !relative.includes(target))
+    for (const target of outside) expect(target).toMatch(/^https:\/\/www\.rfc-editor\.org\/rfc\/rfc\d+$/)
+  })
+
+  test('and the map name files that exist', () => {
+    const map = blocks('text').join('')
+    const names = [...map.matchAll(/^ {2}([\w/.-]+)/gm)].map(([, name = '']) => name)
+    expect(names.length).toBeGreaterThan(8)
+    for (const name of names) expect([name, existsSync(join(root, 'src', name))]).toEqual([name, true])
+  })
+})

@@ -1,0 +1,212 @@
+/** Requests for one Authorization: they take turns inside a process, and a lost race between processes is decided again. */
+import { setTimeout as wait } from 'node:timers/promises'
+import { describe, expect, test } from '@jest/globals'
+import type { Authorization } from '../../src/authorization.js'
+import { memoryStore, type Store } from '../../src/index.js'
+import { Ledger } from '../../src/stores/ledger.js'
+import { Turns } from '../../src/stores/turns.js'
+import { basic, start, testServer, web } from '../support/server.js'
+import { authorizationOf, invalidGrant, isActive } from '../support/stored.js'
+
+const id = '0123456789abcdefghijkl'
+const initial: Authorization = {
+  id,
+  client_id: 'web',
+  grant_type: 'authorization_code',
+  scope: [],
+  resource: [],
+  createdAt: start,
+  expiresAt: start + 100,
+  accessTokens: [],
+}
+
+/** A store that answers in its own time, as a database does. `tries` counts its `replace`. */
+function slowStore(verbs: Partial<Store> = {}) {
+  const memory = memoryStore({ clock: () => start })
+  const counted = { tries: 0 }
+  const store: Store = {
+    list: memory.list,
+    get: async (key) => (await wait(0), memory.get(key)),
+    create: async (record) => (await wait(0), memory.create(record)),
+    async replace(record, version) {
+      counted.tries++
+      await wait(0)
+      return memory.replace(record, version)
+    },
+    ...verbs,
+  }
+  return { memory, store, counted }
+}
+
+function ledgerOver(store: Store, timeout = 2000): Ledger {
+  return new Ledger({ store, timeout, issuer: undefined, clockTolerance: 5 })
+}
+
+/** One more second of life: a decision that each caller makes on the state it is shown. */
+const longer = (current: Authorization | undefined) => {
+  if (current === undefined) throw new Error('nothing is stored')
+  return { next: { ...current, expiresAt: current.expiresAt + 1 }, result: current.expiresAt + 1 }
+}
+
+async function begin(ledger: Ledger): Promise<void> {
+  await ledger.settle(undefined, () => ({ next: initial, result: undefined }))
+}
+
+describe('turns', () => {
+  test('100 requests for one Authorization at the same time need 100 tries', async () => {
+    const { store, counted } = slowStore()
+    const ledger = ledgerOver(store)
+    await begin(ledger)
+    const results = await Promise.all(Array.from({ length: 100 }, () => ledger.settle(id, longer)))
+    expect(results).toEqual(Array.from({ length: 100 }, (_, i) => start + 101 + i))
+    expect(counted.tries).toBe(100)
+  })
+
+  test('between processes nobody takes turns: more tries, the same outcome', async () => {
+    const { store, counted, memory } = slowStore()
+    const ledgers = Array.from({ length: 10 }, () => ledgerOver(store))
+    await begin(ledgerOver(store))
+    const results = await Promise.all(ledgers.map((ledger) => ledger.settle(id, longer)))
+    expect([...results].sort()).toEqual(Array.from({ length: 10 }, (_, i) => start + 101 + i))
+    expect(counted.tries).toBeGreaterThan(10)
+    expect((await memory.get(id))?.expiresAt).toBe(start + 110)
+  })
+
+  test('one that is urgent goes before all that wait, and after the one that is on', async () => {
+    const { store } = slowStore()
+    const ledger = ledgerOver(store)
+    await begin(ledger)
+    const order: string[] = []
+    const named = (name: string) => (current: Authorization | undefined) => (order.push(name), longer(current))
+    await Promise.all([
+      ledger.settle(id, named('on')),
+      ledger.settle(id, named('first')),
+      ledger.settle(id, named('second')),
+      ledger.settle(id, named('urgent'), { urgent: true }),
+    ])
+    expect(order).toEqual(['on', 'urgent', 'first', 'second'])
+  })
+
+  test('a revocation does not wait for a hundred refreshes', async () => {
+    const { store } = slowStore()
+    const server = testServer({ store, rotateRefreshTokens: false })
+    const { refresh_token, access_token } = await server.tokens()
+    const refreshes = Array.from({ length: 100 }, () => server.refresh(refresh_token))
+    await wait(2)
+    const revoked = server.revoke({ token: refresh_token }, basic(web))
+    const responses = await Promise.all(refreshes)
+    expect((await revoked).status).toBe(200)
+    expect(responses.filter(({ status }) => status === 200).length).toBeLessThan(20)
+    expect(responses.at(-1)).toMatchObject(invalidGrant)
+    expect(await isActive(server, access_token)).toBe(false)
+    for (const { json } of responses) if (json.access_token !== undefined) expect(await isActive(server, json.access_token)).toBe(false)
+  })
+
+  test('different Authorizations do not wait for each other', async () => {
+    const turns = new Turns()
+    const never = turns.take('a', false, 1000, () => new Error('late'), () => new Promise<never>(() => {})) // prettier-ignore
+    never.catch(() => {})
+    expect(await turns.take('b', false, 1000, () => new Error('late'), () => Promise.resolve(7))).toBe(7) // prettier-ignore
+  })
+
+  test('whoever waits too long is told so, and the line goes on', async () => {
+    const { store } = slowStore()
+    const ledger = ledgerOver(store, 60)
+    await begin(ledger)
+    const slow = ledger.settle(id, async (current) => (await wait(150), longer(current)))
+    const late = await Promise.allSettled([ledger.settle(id, longer), ledger.settle(id, longer)])
+    for (const outcome of late) {
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { status: 503, retryAfter: 1, reason: 'waited too long for other requests of this authorization' },
+      })
+    }
+    const [, after] = await Promise.all([slow, ledger.settle(id, longer).catch(() => ledger.settle(id, longer))])
+    expect(after).toBe(start + 102)
+  })
+
+  test('one that fails lets the next one in', async () => {
+    const { store } = slowStore()
+    const ledger = ledgerOver(store)
+    await begin(ledger)
+    const outcomes = await Promise.allSettled([
+      ledger.settle(id, () => { throw new Error('no') }),
+      ledger.settle(id, () => Promise.reject(new Error('no'))),
+      ledger.settle(id, longer),
+    ]) // prettier-ignore
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
+  })
+})
+
+describe('a lost race', () => {
+  test('is decided again, from the state that won', async () => {
+    const seen: unknown[] = []
+    const rivals: (() => Promise<unknown>)[] = []
+    const { store } = slowStore()
+    const rival = ledgerOver(store)
+    const ledger = ledgerOver({ ...store, replace: async (record, version) => (await rivals.shift()?.(), store.replace(record, version)) })
+    await begin(rival)
+    rivals.push(() => rival.settle(id, longer), () => rival.settle(id, longer)) // prettier-ignore
+    const result = await ledger.settle(id, (current) => (seen.push(current?.expiresAt), longer(current)))
+    expect(seen).toEqual([start + 100, start + 101, start + 102])
+    expect(result).toBe(start + 103)
+  })
+
+  test('may be decided otherwise: nothing is written then', async () => {
+    const { store, memory } = slowStore()
+    const rival = ledgerOver(store)
+    let rivals = 1
+    const ledger = ledgerOver({ ...store, replace: async (record, version) => (rivals-- > 0 && (await rival.settle(id, longer)), store.replace(record, version)) }) // prettier-ignore
+    await begin(rival)
+    const result = await ledger.settle<unknown>(id, (current) =>
+      current?.expiresAt === start + 100 ? longer(current) : { result: 'too late' },
+    )
+    expect(result).toBe('too late')
+    expect((await memory.get(id))?.expiresAt).toBe(start + 101)
+  })
+
+  test('I3 a token that was being minted while its Authorization was revoked is not given out', async () => {
+    const { store, memory } = slowStore()
+    const other = testServer({ store })
+    const { refresh_token } = await other.tokens()
+    let isRevoked = false
+    const racing: Store = {
+      ...store,
+      async replace(record, version) {
+        if (!isRevoked) await other.revoke({ token: refresh_token }, basic(web))
+        isRevoked = true
+        return store.replace(record, version)
+      },
+    }
+    expect(await testServer({ store: racing }).refresh(refresh_token)).toMatchObject(invalidGrant)
+    expect(await authorizationOf(memory, refresh_token)).toMatchObject({ revokedAt: start, accessTokens: [] })
+  })
+
+  test('is lost for good at the deadline: 503, and no sooner than there were tries', async () => {
+    const { store, memory } = slowStore()
+    await begin(ledgerOver(store))
+    let tries = 0
+    const ledger = ledgerOver({ ...store, replace: async () => (tries++, await wait(5), false) }, 100)
+    const begun = performance.now()
+    await expect(ledger.settle(id, longer)).rejects.toMatchObject({
+      status: 503,
+      retryAfter: 1,
+      reason: 'lost the race for this authorization until the deadline',
+    })
+    expect(performance.now() - begun).toBeLessThan(1000)
+    expect(tries).toBeGreaterThan(3)
+    expect((await memory.get(id))?.expiresAt).toBe(start + 100)
+  })
+
+  test('one whose record has gone meanwhile is decided on nothing', async () => {
+    const { store } = slowStore()
+    await begin(ledgerOver(store))
+    let isGone = false
+    const ledger = ledgerOver({
+      ...store,
+      get: (key) => (isGone ? Promise.resolve(undefined) : store.get(key)),
+      replace: () => ((isGone = true), Promise.resolve(false)),
+    })
+    expect(await ledger.settle<unknown>(id, (current) => (current === undefined ? { result: 'gone' } : longer(current)))).toBe('gone')
+  })
+})
