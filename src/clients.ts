@@ -34,6 +34,8 @@ export interface ClientMetadata {
   readonly defaultScope?: string | readonly string[]
   /** False lets a confidential client go without PKCE (RFC 7636). Default true. */
   readonly require_pkce?: boolean
+  /** True: its authorization requests have to be pushed (RFC 9126). Default false. */
+  readonly require_pushed_authorization_requests?: boolean
   /** Whether a confidential client gets a new refresh token at each refresh; a public one always does. Default: the server's. */
   readonly rotateRefreshTokens?: boolean
   /** Lifetime of its access tokens in seconds. Default: the grant's or the server's. */
@@ -69,6 +71,7 @@ export interface Client {
   readonly scope: Scope | undefined
   readonly defaultScope: Scope | undefined
   readonly require_pkce: boolean
+  readonly require_pushed_authorization_requests: boolean
   readonly rotateRefreshTokens: boolean | undefined
   readonly accessTokenLifetime: number | undefined
   readonly disabled: boolean
@@ -82,7 +85,7 @@ export type FindClient = (client_id: string) => ClientMetadata | undefined | nul
 
 const memberNames: readonly string[] = [
   'client_id', 'client_secret', 'secrets', 'token_endpoint_auth_method', 'grant_types', 'redirect_uris', 'scope', 'defaultScope',
-  'require_pkce', 'rotateRefreshTokens', 'accessTokenLifetime', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
+  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
   'policy_uri', 'tos_uri', 'contacts', 'response_types', 'software_id', 'software_version', 'extra',
 ] satisfies (keyof ClientMetadata)[] // prettier-ignore
 
@@ -122,6 +125,7 @@ export function readClient(value: unknown, name: string): Client {
     scope: readScope(members, 'scope', where),
     defaultScope: readScope(members, 'defaultScope', where),
     require_pkce: readPkceRule(reader, isPublic, where),
+    require_pushed_authorization_requests: reader.boolean('require_pushed_authorization_requests', false),
     rotateRefreshTokens: reader.boolean('rotateRefreshTokens', undefined),
     accessTokenLifetime: reader.whole('accessTokenLifetime', undefined, 1, 31_536_000),
     disabled: reader.boolean('disabled', false),

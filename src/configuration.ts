@@ -9,7 +9,7 @@ import { ConfigurationError } from './errors.js'
 import { readCors, type CorsOptions } from './cors.js'
 import { createEmit, type Emit } from './events.js'
 import type { Grant } from './grants/grant.js'
-import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
+import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
   assertFormatFits,
@@ -22,7 +22,8 @@ import {
   readTokenType,
 } from './strategy-options.js'
 import type { TransportPolicy } from './protocol.js'
-import { isScopeToken, type Scope } from './scope.js'
+import { readResources, type KnownResources } from './resources.js'
+import { isScopeToken, readScopeList, type Scope } from './scope.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
@@ -35,6 +36,8 @@ import type { ReadingPolicy } from './tokens/read.js'
 /** Options that were checked, with every default in place. */
 export interface Configuration extends TransportPolicy, ClientAuthenticationPolicy, IssuingPolicy, ReadingPolicy {
   readonly scopes: Scope
+  readonly implies: ReadonlyMap<string, Scope>
+  readonly resources: KnownResources
   readonly grants: ReadonlyMap<string, Grant>
   readonly defaultGrantType: string | undefined
   readonly refreshable: NonNullable<ServerOptions['refreshable']>
@@ -60,12 +63,13 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly tokenTypes: readonly TokenType[]
   readonly cors: CorsOptions | undefined
   readonly endpoints: EndpointPlaces
+  readonly requirePushedAuthorizationRequests: boolean
   /** The endpoints that have a handler. Handlers note themselves here when they are made; nothing else changes after the start. */
   readonly served: Set<string>
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'scopes', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints',
+  'clients', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'requirePushedAuthorizationRequests',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -138,6 +142,8 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   return {
     ...clients,
     scopes,
+    implies: readImplies(members, scopes),
+    resources: readResources(reader.texts('resources') ?? []),
     grants,
     defaultGrantType: readDefaultGrantType(reader, grants),
     refreshable,
@@ -152,6 +158,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
     served: new Set(),
+    requirePushedAuthorizationRequests: reader.boolean('requirePushedAuthorizationRequests', false),
     ledger: new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance }),
     callbackTimeout,
     usesDefaultStore: members.store === undefined,
@@ -231,6 +238,18 @@ function readScopes(reader: OptionReader): Scope {
   return [...new Set(scopes)]
 }
 
+function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {
+  const implied = Object.entries(assertObject(members.implies ?? {}, 'implies')).map(
+    ([token, value]) => [token, readScopeList(value)] as const,
+  )
+  for (const [token, list] of implied) {
+    const unknown = [token, ...(list ?? [''])].find((name) => !scopes.includes(name))
+    if (unknown !== undefined)
+      throw new ConfigurationError(`implies: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}`)
+  }
+  return new Map(implied.map(([token, list]) => [token, list ?? []]))
+}
+
 function readRealm(reader: OptionReader): string {
   const realm = reader.text('realm') ?? 'oauth2'
   if (!/^[\x20-\x7e]*$/.test(realm)) throw new ConfigurationError('realm must be visible ASCII characters or spaces')
@@ -265,7 +284,7 @@ function defaultStore(clock: () => number, emit: Emit, warn: (message: string) =
 function readEndpoints(members: Unchecked): EndpointPlaces {
   if (members.endpoints === undefined) return {}
   const places = assertObject(members.endpoints, 'endpoints')
-  const names = ['authorization', 'token', 'revocation', 'introspection', 'jwks']
+  const names = ['authorization', 'token', 'revocation', 'introspection', 'jwks', 'pushedAuthorization', 'registration']
   assertKnownKeys(places, names, 'endpoints')
   for (const [name, place] of Object.entries(places)) {
     const isPlace = typeof place === 'string' && (place.startsWith('/') || URL.canParse(place)) && !place.includes('#')

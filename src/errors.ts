@@ -16,6 +16,15 @@ export type ErrorCode =
   | 'invalid_scope'
   | 'invalid_target'
   | 'access_denied'
+  | 'unsupported_response_type'
+  | 'request_not_supported'
+  | 'request_uri_not_supported'
+  | 'invalid_request_uri'
+  | 'invalid_redirect_uri'
+  | 'invalid_client_metadata'
+  | 'login_required'
+  | 'consent_required'
+  | 'interaction_required'
   | 'unsupported_token_type'
   | 'invalid_token'
   | 'insufficient_scope'
@@ -47,6 +56,15 @@ const statusOf: Readonly<Record<ErrorCode, number>> = {
   invalid_scope: 400,
   invalid_target: 400,
   access_denied: 403,
+  unsupported_response_type: 400,
+  request_not_supported: 400,
+  request_uri_not_supported: 400,
+  invalid_request_uri: 400,
+  invalid_redirect_uri: 400,
+  invalid_client_metadata: 400,
+  login_required: 400,
+  consent_required: 400,
+  interaction_required: 400,
   unsupported_token_type: 400,
   invalid_token: 401,
   insufficient_scope: 403,
@@ -135,6 +153,14 @@ export class InvalidScope extends OAuthError {
     details?: OAuthErrorDetails,
   ) {
     super('invalid_scope', description, details)
+  }
+}
+
+/** The resource owner, or the application for them, said no (RFC 6749 §4.1.2.1). */
+export class AccessDenied extends OAuthError {
+  override readonly name = 'AccessDenied'
+  constructor(description = 'the request was denied', details?: OAuthErrorDetails) {
+    super('access_denied', description, details)
   }
 }
 

@@ -1,51 +1,22 @@
 /**
- * The shell: handlers for Express, Connect and bare node:http. The only file that knows `req`, `res` and `next`.
- *
- * Each handler reads the request into plain data, asks an endpoint, and sends what it answers. It uses of the framework only what
- * node:http has too, and reads what Express adds (`secure`, `originalUrl`, `body`) where it is there.
+ * The handlers for Express, Connect and bare node:http: each asks one endpoint. With `host.ts` and `authorization-handler.ts` the shell, which alone
+ * knows `req`, `res` and `next`.
  */
-import bodyParser from 'body-parser'
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { configure, type Configuration } from './configuration.js'
-import { corsHeaders, isPreflight, preflightResponse } from './cors.js'
+import { isPreflight, preflightResponse } from './cors.js'
 import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from './endpoints/access-token-requirement.js'
+import { reportRefusal } from './endpoints/client-request.js'
+import { createIntrospectionResponse } from './endpoints/introspection.js'
 import { createJwksResponse, type CacheOptions } from './endpoints/jwks.js'
 import { createMetadataResponse } from './endpoints/metadata.js'
+import { createProtectedResourceResponse, type ProtectedResourceOptions } from './endpoints/protected-resource-metadata.js'
 import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoints/protected-resource.js'
-import { createIntrospectionResponse } from './endpoints/introspection.js'
+import { createPushedAuthorizationResponse } from './endpoints/pushed-authorization.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
-import { reportRefusal } from './endpoints/client-request.js'
-import { InvalidRequest, ServerError } from './errors.js'
+import { answer, plainRequest, send, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
 import type { ServerOptions } from './options.js'
-import {
-  bodyTooLarge,
-  headerValue,
-  renderError,
-  type Context,
-  type HeaderFields,
-  type ProtocolRequest,
-  type ProtocolResponse,
-} from './protocol.js'
-
-/** A request as node:http has it, with what Express and body parsers may have added. */
-export interface HostRequest extends IncomingMessage {
-  readonly originalUrl?: string | undefined
-  readonly secure?: boolean | undefined
-  readonly ip?: string | undefined
-  body?: unknown
-  rawBody?: unknown
-  auth?: unknown
-}
-
-/** Calls the next handler, where there is one. */
-export type Next = (error?: unknown) => void
-
-/** A handler for Express, Connect, and node:http. */
-export type Handler = (req: HostRequest, res: ServerResponse, next?: Next) => void
-
-/** A middleware for Express and Connect, or for a node:http handler that passes a `next` of its own. */
-export type Guard = (req: HostRequest, res: ServerResponse, next: Next) => void
+import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.
@@ -99,7 +70,7 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
       else send(res, preflightResponse(request, cors, headerValue(request.headers, 'access-control-request-method') ?? ''))
       return
     }
-    void check(configuration, request, demand).then((checked) => {
+    void check(configuration, request, demand, req).then((checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
       if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) pass(next)
       else send(res, withCors(configuration, request, checked.response))
@@ -113,6 +84,15 @@ function pass(next: Next): void {
     next()
   } catch (thrown) {
     next(thrown)
+  }
+}
+
+/** Pushed authorization requests (RFC 9126). Options and mounting as for {@link tokenHandler}. */
+export function pushedAuthorizationHandler(options: ServerOptions): Handler {
+  const configuration = configure(options)
+  configuration.served.add('pushedAuthorization')
+  return function handlePushedAuthorization(req, res, _next): void {
+    void answer(configuration, 'pushed authorization', req, res, (request) => createPushedAuthorizationResponse(options, request))
   }
 }
 
@@ -135,12 +115,26 @@ export function metadataHandler(options: ServerOptions, cache: CacheOptions = {}
   }
 }
 
+/** Protected resource metadata (RFC 9728). Mount it at `resourceMetadataUrl`: the well-known path goes between host and path of the resource. */
+export function protectedResourceHandler(options: ServerOptions, about: ProtectedResourceOptions = {}): Handler {
+  const configuration = configure(options)
+  createProtectedResourceResponse(options, aGet, about)
+  return function handleProtectedResource(req, res, _next): void {
+    void answer(configuration, 'metadata', req, res, (request) => createProtectedResourceResponse(options, request, about), 'GET')
+  }
+}
+
 /** Asked once when a handler is made, so that what cannot be answered stops the start. */
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
-async function check(configuration: Configuration, request: ProtocolRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
+async function check(
+  configuration: Configuration,
+  request: ProtocolRequest,
+  demand: AccessTokenDemand,
+  req: HostRequest,
+): Promise<AccessTokenCheck> {
   try {
-    return await checkAccessToken(configuration, request, demand)
+    return await checkAccessToken(configuration, request, demand, demand.scopeFor(req))
   } catch (thrown) {
     return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
   }
@@ -154,158 +148,4 @@ function warnIfAlone(configuration: Configuration, name: string): void {
   )
 }
 
-async function answer(
-  configuration: Configuration,
-  endpoint: string,
-  req: HostRequest,
-  res: ServerResponse,
-  respond: (request: ProtocolRequest) => ProtocolResponse | Promise<ProtocolResponse>,
-  method = 'POST',
-): Promise<void> {
-  const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
-  const { cors } = configuration
-  try {
-    if (cors !== undefined && isPreflight(request)) {
-      send(res, preflightResponse(request, cors, method))
-      return
-    }
-    if (method === 'POST' && request.secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration, req)
-    send(res, withCors(configuration, request, await respond({ ...request, context })))
-  } catch (thrown) {
-    send(res, withCors(configuration, request, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
-  }
-}
-
-function withCors({ cors }: Configuration, request: ProtocolRequest, response: ProtocolResponse): ProtocolResponse {
-  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(request, cors) } }
-}
-
-/** The request as plain data, its body only where something has parsed it already. */
-function plainRequest(req: HostRequest, configuration: Configuration): ProtocolRequest {
-  return {
-    method: req.method ?? '',
-    url: req.originalUrl ?? req.url ?? '',
-    headers: headerFields(req),
-    secure: isSecure(req, configuration),
-    body: req.body,
-    address: clientAddress(req, configuration),
-    ...rawBody(req),
-  }
-}
-
-/** node:http keeps the first of two Authorization fields; an endpoint has to see both to refuse them. */
-function headerFields(req: IncomingMessage): HeaderFields {
-  const raw = req.rawHeaders
-  const values = raw.filter((_value, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === 'authorization')
-  return values.length > 1 ? { ...req.headers, authorization: values } : req.headers
-}
-
-function isSecure(req: HostRequest, { trustProxy }: Configuration): boolean {
-  const forwarded = req.headers['x-forwarded-proto']
-  if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
-    return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
-  }
-  return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
-}
-
-/** Only the word `true` is trust: a promise of an answer is not. */
-function isTrusted(trustProxy: (address: string) => unknown, address: string): boolean {
-  return trustProxy(address) === true
-}
-
-// RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
-function peerAddress({ socket }: IncomingMessage): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
-}
-
-/** Who asks: as Express says, or the last address in `X-Forwarded-For` that no trusted proxy has, or the peer. */
-function clientAddress(req: HostRequest, { trustProxy }: Configuration): string {
-  if (req.ip !== undefined) return req.ip
-  const peer = peerAddress(req)
-  if (trustProxy === undefined || !isTrusted(trustProxy, peer)) return peer
-  const chain = String(req.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
-  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
-}
-
-/** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
-function rawBody({ rawBody: kept, body }: HostRequest): { rawBody?: string | Uint8Array } {
-  const bytes = kept ?? body
-  return typeof bytes === 'string' || bytes instanceof Uint8Array ? { rawBody: bytes } : {}
-}
-
-function warnOfInsecureTransport({ allowInsecureTransport, warn }: Configuration): void {
-  if (allowInsecureTransport) return
-  warn(
-    'refused a request over plain http. On your own machine set allowInsecureTransport: true; behind a TLS proxy set ' +
-      'Express\' "trust proxy", or elsewhere the option trustProxy: (address) => boolean',
-  )
-}
-
-async function readContext({ context }: Configuration, req: HostRequest): Promise<Context> {
-  if (context === undefined) return {}
-  const answered: unknown = await (context as (req: HostRequest) => unknown)(req)
-  if (typeof answered === 'object' && answered !== null) return answered as Context
-  throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
-}
-
-/** The body, unless the application has read it: then what it made of it. */
-async function readBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
-  if (req.destroyed && !req.complete) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
-  const { body } = req
-  const isParsed = body !== undefined && body !== null && (req.readableDidRead || !isEmptyObject(body))
-  if (isParsed) return body
-  if (req.readableDidRead) {
-    // node:http throws a body away when the request is answered, as by a timeout of the application
-    if (res.headersSent) throw new InvalidRequest('the request was answered elsewhere')
-    configuration.warn(
-      'a request body was read before it reached the handler and nothing is left of it; mount the handler before what reads it, or leave it in req.body',
-    )
-    throw new ServerError(undefined, { reason: 'the body was consumed before it reached the handler' })
-  }
-  return readRawBody(req, res, configuration)
-}
-
-function isEmptyObject(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && !Buffer.isBuffer(body) && Object.keys(body).length === 0
-}
-
-type RawReader = (req: HostRequest, res: ServerResponse, next: Next) => void
-const rawReaders = new WeakMap<Configuration, RawReader>()
-
-function readRawBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
-  const { maxBodySize } = configuration
-  if (Number(req.headers['content-length']) > maxBodySize) throw bodyTooLarge()
-  const reader = rawReaders.get(configuration) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
-  rawReaders.set(configuration, reader)
-  return new Promise((resolve, reject) => {
-    onceTooLarge(req, maxBodySize, () => reject(bodyTooLarge()))
-    reader(req, res, (error) => {
-      const { body } = req
-      // Nobody after this finds credentials in the request.
-      req.body = undefined
-      if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
-      else reject(new InvalidRequest('the body could not be read', { cause: error }))
-    })
-  })
-}
-
-/** body-parser tells of too large a body at its end only: a client that does not end it would wait for ever. */
-function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): void {
-  let received = 0
-  req.on('data', function count(chunk: Buffer) {
-    received += chunk.length
-    if (received <= limit) return
-    req.off('data', count)
-    refuse()
-  })
-}
-
-/** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */
-function send(res: ServerResponse, { status, headers, body }: ProtocolResponse): void {
-  if (res.headersSent || res.destroyed) return
-  res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
-  res.end(body)
-}
-
-export type { AccessTokenRequirement, AuthInfo, CacheOptions }
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions }

@@ -1,8 +1,20 @@
 /** The public face of the package. Nothing is here that is not re-exported from where it lives. */
 
 // Handlers for Express, Connect and node:http
-export { introspectionHandler, jwksHandler, metadataHandler, requireAccessToken, revocationHandler, tokenHandler } from './handlers.js'
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, Guard, Handler, HostRequest, Next } from './handlers.js'
+export {
+  introspectionHandler,
+  jwksHandler,
+  metadataHandler,
+  protectedResourceHandler,
+  pushedAuthorizationHandler,
+  requireAccessToken,
+  revocationHandler,
+  tokenHandler,
+} from './handlers.js'
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions } from './handlers.js'
+export { authorizationHandler } from './authorization-handler.js'
+export type { AuthorizationDecision, Decide } from './authorization-handler.js'
+export type { Guard, Handler, HostRequest, Next } from './host.js'
 
 // The same endpoints without a framework
 export { createIntrospectionResponse } from './endpoints/introspection.js'
@@ -15,6 +27,12 @@ export type { ValidatedTokenRequest } from './endpoints/token-phases.js'
 export type { Context, HeaderFields, Parameters, ProtocolRequest, ProtocolResponse } from './protocol.js'
 
 // For the application
+export { authorizationResponse } from './endpoints/authorization-response.js'
+export type { AuthorizationResponseRequest } from './endpoints/authorization-response.js'
+export type { AuthorizationRequest } from './endpoints/authorization-request.js'
+export type { ConsentTexts } from './endpoints/consent-page.js'
+export { tokenVerifier } from './endpoints/token-verifier.js'
+export type { TokenVerifier, TokenVerifierOptions } from './endpoints/token-verifier.js'
 export { issueAuthorizationCode } from './endpoints/authorization-code.js'
 export type { AuthorizationCodeRequest } from './endpoints/authorization-code.js'
 export { hashClientSecret } from './client-secrets.js'
@@ -65,6 +83,7 @@ export type { FailureCounter } from './failed-authentication.js'
 export type { DecidedRequest, EndpointPlaces, ServerOptions } from './options.js'
 export type { EventListener, EventType, ServerEvent } from './events.js'
 export {
+  AccessDenied,
   ConfigurationError,
   InvalidClient,
   InvalidGrant,

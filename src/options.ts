@@ -36,6 +36,8 @@ export interface EndpointPlaces {
   readonly revocation?: string
   readonly introspection?: string
   readonly jwks?: string
+  readonly pushedAuthorization?: string
+  readonly registration?: string
 }
 
 /** The options of a server. All are optional; durations are whole seconds unless another unit is named. */
@@ -47,6 +49,10 @@ export interface ServerOptions {
   readonly clients?: readonly ClientMetadata[] | FindClient
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
   readonly scopes?: readonly string[]
+  /** What a scope token includes without saying so, as in `{ 'mcp:write': ['mcp:read'] }`; looked at by `requireAccessToken`. Default: nothing. */
+  readonly implies?: Readonly<Record<string, readonly string[]>>
+  /** The resources that tokens may be meant for (RFC 8707), as absolute URIs. Default: none, and the parameter `resource` is ignored. */
+  readonly resources?: readonly string[]
   /** May narrow the scope that is about to be granted: to less, but not to nothing. More than it was given is answered 500. */
   readonly checkScope?: (request: DecidedRequest) => Scope | undefined | Promise<Scope | undefined>
   /** What clients may present. Default: `authorizationCode()`, `refreshToken()`, `clientCredentials()`. */
@@ -107,6 +113,8 @@ export interface ServerOptions {
   readonly failedAuthenticationLimit?: number | FailureCounter | false
   /** Which web pages may call the endpoints from a browser. Default: none. */
   readonly cors?: CorsOptions
+  /** Whether every client has to push its authorization requests (RFC 9126). A client can be registered so by itself. Default false. */
+  readonly requirePushedAuthorizationRequests?: boolean
   /** Where the endpoints are, for the metadata: paths that continue the issuer, or URLs. Default: `/oauth2/token` and the like. */
   readonly endpoints?: EndpointPlaces
   /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */

@@ -101,6 +101,16 @@ export function isSecure(request: ProtocolRequest): boolean {
   return request.secure ?? /^https:/i.test(request.url)
 }
 
+/**
+ * The parameters in the query of a request target, under the rules of a form body.
+ *
+ * @throws InvalidRequest when one is there twice, or is not valid form-encoding.
+ */
+export function readQuery(url: string): Form {
+  const start = url.indexOf('?')
+  return collect(start === -1 ? [] : parseFormText(url.slice(start + 1)))
+}
+
 function hasParameterInQuery(url: string): boolean {
   const start = url.indexOf('?')
   if (start === -1) return false

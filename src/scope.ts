@@ -54,6 +54,14 @@ export function isWithinScope(scope: Scope, limit: Scope): boolean {
   return scope.every((token) => limit.includes(token))
 }
 
+/** The tokens of `scope` and all that they imply, directly and indirectly. */
+export function impliedScope(scope: Scope, implies: ReadonlyMap<string, Scope>): Scope {
+  if (implies.size === 0) return scope
+  const all = new Set(scope)
+  for (const token of all) for (const implied of implies.get(token) ?? []) all.add(implied)
+  return [...all]
+}
+
 /** What a decision about scope starts from. */
 export interface ScopeLimits {
   /** What the request asked for; undefined when it had no `scope` parameter. */

@@ -13,6 +13,7 @@ export interface SealedAnswer {
   readonly refresh_token: string
   /** The scope that was asked for, before the application's rules narrowed it. */
   readonly askedScope: Scope
+  readonly resource: readonly string[]
   /** Hash of its access token, where the Authorization remembers that; it may have been revoked since. */
   readonly accessTokenHash?: string
   readonly accessTokenExpiresAt: number

@@ -145,6 +145,7 @@ function decoyClient(slowHashes: readonly string[]): Client {
     scope: [],
     defaultScope: undefined,
     require_pkce: true,
+    require_pushed_authorization_requests: false,
     rotateRefreshTokens: undefined,
     accessTokenLifetime: undefined,
     disabled: true,

@@ -8,6 +8,7 @@ import type { Configuration } from '../configuration.js'
 import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
 import type { Grant, GrantRequest } from '../grants/grant.js'
 import type { Context, Parameters } from '../protocol.js'
+import { grantableResources } from '../resources.js'
 import { grantableScope, intersectScope, type Scope } from '../scope.js'
 import { identifyRefreshToken } from '../tokens/read.js'
 
@@ -19,6 +20,8 @@ export interface AcceptedRequest {
   readonly parameters: Parameters
   /** Undefined where the request had no `scope`. */
   readonly requestedScope: Scope | undefined
+  /** The `resource` parameters; empty where the request had none. */
+  readonly requestedResources: readonly string[]
   readonly context: Context
   /** The client's address, where it is known. */
   readonly address: string | undefined
@@ -68,9 +71,17 @@ export function grantRequest(
     authorization,
     // RFC 9700 §4.14.2: refresh tokens of public clients are rotated
     rotatesRefreshTokens: client.isPublic || (client.rotateRefreshTokens ?? configuration.rotateRefreshTokens),
-    grantableScope: (granted) => grantableScopeOf(request, granted),
+    grantableScope(granted) {
+      resourcesOf(request, authorization?.resource)
+      return grantableScopeOf(request, granted)
+    },
     claimOnce: (namespace, value, expiresAt) => claimOnce(request, { namespace, value, expiresAt }),
   }
+}
+
+/** @throws OAuthError `invalid_target` when the request asks for a resource that is unknown, or was not granted. */
+export function resourcesOf({ configuration, requestedResources }: AcceptedRequest, granted?: readonly string[]): readonly string[] {
+  return grantableResources(requestedResources, configuration.resources, granted)
 }
 
 /** What server and client allow now, whatever was granted before. */

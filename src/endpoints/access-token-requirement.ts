@@ -4,17 +4,23 @@
 import type { Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
+import { comparableResource } from '../resources.js'
 import { readScopeList, type Scope } from '../scope.js'
+import { resourceMetadataUrl } from './protected-resource-metadata.js'
 
 /** Options of `requireAccessToken`. */
 export interface AccessTokenRequirement {
-  /** The scope that is needed, as a list or separated by spaces; all of it. Default: none. */
-  readonly scope?: string | readonly string[]
+  /** The scope that is needed, as a list or separated by spaces, or a function of the request; all of it. Default: none. */
+  // The request is whatever the framework has: its type is the application's to name.
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  readonly scope?: string | readonly string[] | ((request: any) => string | readonly string[])
+  /** The resource that this is, one of the server's `resources`: a token must be bound to it, and challenges name its metadata (RFC 9728). */
+  readonly resource?: string
   /** True: a request without a token passes, without `req.auth`. A bad token is refused all the same. Default false. */
   readonly optional?: boolean
   /** True: `access_token` in a form body that the application has parsed is accepted (RFC 6750 §2.2). Default false. */
   readonly allowBodyToken?: boolean
-  /** Whom the token must be meant for (`aud`). Default: for tokens that carry everything themselves, the format's audience, else the issuer; for others anybody. */
+  /** Whom the token must be meant for (`aud`). Default: the issuer, the format's audience, or any of the `resources`; or nobody in particular. */
   readonly audience?: string
   /** True: a token that carries everything itself is looked up in the store too, and refused once it was revoked. Default false. */
   readonly checkRevocation?: boolean
@@ -24,18 +30,22 @@ export interface AccessTokenRequirement {
 
 /** The same, read. */
 export interface AccessTokenDemand {
-  /** All of these, or 403. */
-  readonly scope: Scope
+  /** All of these, or 403. Throws ConfigurationError when the application's function names a scope that the server does not have. */
+  readonly scopeFor: (request: unknown) => Scope
+  /** Where the metadata of the resource are, for challenges. */
+  readonly resourceMetadata: string | undefined
   readonly isOptional: boolean
   readonly allowBodyToken: boolean
-  /** Undefined: anybody. */
-  readonly audience: string | undefined
+  /** Whom the token must be meant for: one of these. Empty: anybody. */
+  readonly audiences: readonly string[]
+  /** Whether a token that is not bound to any audience passes. */
+  readonly acceptsUnbound: boolean
   readonly checkRevocation: boolean
   readonly origin: URL | undefined
 }
 
 const memberNames: readonly string[] = [
-  'scope', 'optional', 'allowBodyToken', 'audience', 'checkRevocation', 'origin',
+  'scope', 'resource', 'optional', 'allowBodyToken', 'audience', 'checkRevocation', 'origin',
 ] satisfies (keyof AccessTokenRequirement)[] // prettier-ignore
 
 /** @throws ConfigurationError when the requirement is wrong, or could never be met. */
@@ -43,14 +53,36 @@ export function readRequirement(configuration: Configuration, requirement: Acces
   const members = assertObject(requirement, 'requireAccessToken: the second argument')
   assertKnownKeys(members, memberNames, 'requireAccessToken')
   const reader = new OptionReader(members, 'requireAccessToken: ')
+  const resource = readResource(configuration, reader.text('resource'))
+  const audience = reader.text('audience')
+  if (resource !== undefined && audience !== undefined)
+    throw new ConfigurationError('requireAccessToken: resource is the audience; remove one of the two')
+  const named = resource ?? audience
   return {
-    scope: readScope(configuration, members.scope),
+    scopeFor: readScopeFor(configuration, members.scope),
+    resourceMetadata: resource === undefined ? undefined : resourceMetadataUrl(resource),
     isOptional: reader.boolean('optional', false),
     allowBodyToken: reader.boolean('allowBodyToken', false),
-    audience: reader.text('audience') ?? usualAudience(configuration),
+    audiences: named === undefined ? ownAudiences(configuration) : [named],
+    acceptsUnbound: named === undefined,
     checkRevocation: reader.boolean('checkRevocation', false),
-    origin: readOrigin(configuration, reader.text('origin')),
+    origin: readOrigin(configuration, reader.text('origin') ?? (resource === undefined ? undefined : new URL(resource).origin)),
   }
+}
+
+function readScopeFor(configuration: Configuration, scope: unknown): (request: unknown) => Scope {
+  if (typeof scope === 'function') return (request) => readScope(configuration, (scope as (request: unknown) => unknown)(request))
+  const fixed = readScope(configuration, scope)
+  return () => fixed
+}
+
+function readResource({ resources }: Configuration, text: string | undefined): string | undefined {
+  if (text === undefined) return resources.size === 1 ? [...resources.values()][0] : undefined
+  const known = resources.get(comparableResource(text) ?? '')
+  if (known !== undefined) return known
+  throw new ConfigurationError(
+    `requireAccessToken: resource "${text}" is not among the server's resources, so no token is meant for it; add it to the option resources`,
+  )
 }
 
 function readScope({ scopes }: Configuration, scope: unknown = []): Scope {
@@ -66,9 +98,10 @@ function readScope({ scopes }: Configuration, scope: unknown = []): Scope {
   return tokens
 }
 
-/** RFC 9068 §4: a self-contained token is accepted by those whom it is meant for. */
-function usualAudience({ accessTokenFormat, issuer }: Configuration): string | undefined {
-  return accessTokenFormat.kind === 'self-contained' ? (accessTokenFormat.audience ?? issuer) : undefined
+/** RFC 9068 §4: a token is accepted by those whom it is meant for. */
+function ownAudiences({ accessTokenFormat, issuer, resources }: Configuration): readonly string[] {
+  const own = accessTokenFormat.audience ?? issuer
+  return own === undefined ? [...resources.values()] : [own, ...resources.values()]
 }
 
 function readOrigin({ issuer, tokenType }: Configuration, origin: string | undefined): URL | undefined {

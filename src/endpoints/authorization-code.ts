@@ -10,8 +10,9 @@ import type { Client } from '../clients.js'
 import { isClientId } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { newAuthorizationId, newSecretText } from '../credentials.js'
-import { InvalidRequest, InvalidScope, UnauthorizedClient } from '../errors.js'
+import { InvalidRequest, InvalidScope, OAuthError, UnauthorizedClient } from '../errors.js'
 import type { ServerOptions } from '../options.js'
+import { grantableResources } from '../resources.js'
 import { isRegisteredRedirectUri } from '../redirect-uri.js'
 import { grantableScope, intersectScope, parseScope, type Scope } from '../scope.js'
 import { sha256 } from '../secrets.js'
@@ -25,6 +26,8 @@ export interface AuthorizationCodeRequest {
   readonly subject: string
   /** What the resource owner agreed to. Default: all that the client may have. */
   readonly scope?: string | Scope | undefined
+  /** What the token will be for (RFC 8707). Default: the only one of the server's `resources`, where it has one. */
+  readonly resource?: string | readonly string[] | undefined
   readonly code_challenge?: string | undefined
   readonly code_challenge_method?: string | undefined
   /** Found again in hooks and in `req.auth.extra`; plain JSON. */
@@ -57,7 +60,7 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
     subject,
     grant_type: 'authorization_code',
     scope,
-    resource: [],
+    resource: grantableResources(resourceList(request.resource), configuration.resources),
     createdAt: now,
     expiresAt,
     code: { hash: sha256(code), expiresAt, redirect_uri, redirect_uri_named: request.redirect_uri !== undefined, pkce, status: 'issued' },
@@ -69,6 +72,12 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
   return code
 }
 
+function resourceList(resource: unknown): readonly string[] {
+  const list: unknown = typeof resource === 'string' ? [resource] : (resource ?? [])
+  if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list.filter((item) => item !== '')
+  throw new OAuthError('invalid_target', 'resource must be one text, or several')
+}
+
 /** What comes from a query may be a list or an object, whatever its type says. */
 function assertTexts(request: AuthorizationCodeRequest): void {
   for (const name of ['redirect_uri', 'code_challenge', 'code_challenge_method'] as const) {
@@ -76,13 +85,15 @@ function assertTexts(request: AuthorizationCodeRequest): void {
   }
 }
 
-async function knownClient({ findClient }: Configuration, client_id: unknown): Promise<Client> {
+/** @throws InvalidRequest for a client that does not exist, or is disabled. */
+export async function knownClient({ findClient }: Configuration, client_id: unknown): Promise<Client> {
   const client = typeof client_id === 'string' && isClientId(client_id) ? await findClient(client_id) : undefined
   if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
   return client
 }
 
-function registeredRedirectUri({ redirect_uris }: Client, redirect_uri: string | undefined): string {
+/** @throws InvalidRequest for a redirection URI that the client has not registered. */
+export function registeredRedirectUri({ redirect_uris }: Client, redirect_uri: string | undefined): string {
   const [only, ...others] = redirect_uris
   // RFC 6749 §3.1.2.3: it may be left out where exactly one is registered
   if (redirect_uri === undefined && only !== undefined && others.length === 0) return only
@@ -94,7 +105,11 @@ function registeredRedirectUri({ redirect_uris }: Client, redirect_uri: string |
 // RFC 7636 §4.2: the S256 challenge is the base64url of 32 bytes
 const codeChallengeGrammar = /^[A-Za-z0-9_-]{43}$/
 
-function readChallenge(client: Client, { code_challenge, code_challenge_method }: AuthorizationCodeRequest): CodeChallenge {
+/** @throws InvalidRequest for a challenge that is missing, malformed, or not S256. */
+export function readChallenge(
+  client: Client,
+  { code_challenge, code_challenge_method }: Pick<AuthorizationCodeRequest, 'code_challenge' | 'code_challenge_method'>,
+): CodeChallenge {
   if (code_challenge === undefined) {
     if (code_challenge_method !== undefined) throw new InvalidRequest('code_challenge is required')
     // RFC 9700 §2.1.1: PKCE for every client that has not registered to go without

@@ -13,6 +13,8 @@ import { assertTransport, readForm, renderError, type Parameters, type ProtocolR
 export interface ClientRequest {
   readonly request: ProtocolRequest
   readonly parameters: Parameters
+  /** The `resource` parameters (RFC 8707). */
+  readonly resource: readonly string[]
   readonly client: Client
 }
 
@@ -24,9 +26,9 @@ export interface ClientRequest {
 export async function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Promise<ClientRequest> {
   if (configuration.available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
   assertTransport(request, endpoint, configuration)
-  const { parameters } = await readForm(request, configuration)
+  const { parameters, resource } = await readForm(request, configuration)
   const { headers, address } = request
-  return { request, parameters, client: await authenticateClient({ headers, parameters, address }, configuration) }
+  return { request, parameters, resource, client: await authenticateClient({ headers, parameters, address }, configuration) }
 }
 
 /** Answers a request of a client. What is thrown becomes the error response; it does not reject. */

@@ -39,6 +39,13 @@ function metadata(configuration: Configuration): object {
     introspection_endpoint: endpointUrl(configuration, 'introspection'),
     introspection_endpoint_auth_methods_supported: isServed(configuration, 'introspection') ? secretMethods : undefined,
     jwks_uri: endpointUrl(configuration, 'jwks'),
+    registration_endpoint: endpointUrl(configuration, 'registration'),
+    pushed_authorization_request_endpoint: endpointUrl(configuration, 'pushedAuthorization'),
+    require_pushed_authorization_requests: configuration.requirePushedAuthorizationRequests ? true : undefined,
+    // RFC 9207 §3
+    authorization_response_iss_parameter_supported: isServed(configuration, 'authorization') ? true : undefined,
+    // RFC 9728 §4
+    protected_resources: configuration.resources.size === 0 ? undefined : [...configuration.resources.values()],
     scopes_supported: scopes.length === 0 ? undefined : scopes,
     // RFC 8414 §2: response_types_supported is required; a server without codes has none
     response_types_supported: hasCodes ? ['code'] : [],
@@ -55,6 +62,8 @@ const usualPaths = {
   revocation: '/oauth2/revoke',
   introspection: '/oauth2/introspect',
   jwks: '/oauth2/jwks',
+  registration: '/oauth2/register',
+  pushedAuthorization: '/oauth2/par',
 } as const
 
 type EndpointName = keyof typeof usualPaths

@@ -10,7 +10,7 @@ import type { Continuation, NewAuthorization } from '../grants/grant.js'
 import type { DecidedRequest } from '../options.js'
 import { intersectScope, isWithinScope, parseScope, type Scope } from '../scope.js'
 import type { TokenOrder } from '../tokens/issue.js'
-import { allowedScope, grantableScopeOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
+import { allowedScope, grantableScopeOf, resourcesOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
 
 const longestLifetime = 31_536_000
 
@@ -27,14 +27,18 @@ export async function orderTokens(request: AcceptedRequest, decision: NewAuthori
   const decided = decidedRequest(request, subject, scope)
   const now = configuration.clock()
   const refreshToken = await refreshTokenStep(request, decision, decided)
+  const resource = resourcesOf(request, decision.kind === 'continue' ? decision.authorization.resource : undefined)
   const authorization =
-    decision.kind === 'continue' ? decision.authorization : beginAuthorization(request, decision, { subject, scope, now, refreshToken })
+    decision.kind === 'continue'
+      ? decision.authorization
+      : beginAuthorization(request, decision, { subject, scope, resource, now, refreshToken })
   return {
     client,
     grant_type: grant.type,
     context,
     now,
     scope,
+    resource,
     askedScope,
     subject,
     authorization,
@@ -117,6 +121,7 @@ function accessTokenLifetime({ configuration, client, grant }: AcceptedRequest, 
 }
 
 interface Beginning {
+  readonly resource: readonly string[]
   readonly subject: string | undefined
   readonly scope: Scope
   readonly now: number
@@ -126,7 +131,7 @@ interface Beginning {
 /** The first state; undefined where a token that carries everything itself is all there will ever be. */
 function beginAuthorization(request: AcceptedRequest, { extra }: NewAuthorization, beginning: Beginning): Authorization | undefined {
   const { configuration, client, grant } = request
-  const { subject, scope, now, refreshToken } = beginning
+  const { subject, scope, resource, now, refreshToken } = beginning
   const isSelfContained = configuration.accessTokenFormat.kind === 'self-contained'
   if (isSelfContained && subject === undefined && refreshToken === undefined) return undefined
   return {
@@ -135,7 +140,7 @@ function beginAuthorization(request: AcceptedRequest, { extra }: NewAuthorizatio
     ...(subject === undefined ? {} : { subject }),
     grant_type: grant.type,
     scope,
-    resource: [],
+    resource,
     createdAt: now,
     expiresAt: now,
     accessTokens: [],

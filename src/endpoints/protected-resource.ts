@@ -8,7 +8,7 @@
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError } from '../errors.js'
 import { headerValues, jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { formatScope, isWithinScope } from '../scope.js'
+import { formatScope, impliedScope, isWithinScope, type Scope } from '../scope.js'
 import type { TokenType } from '../tokens/access-token.js'
 import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
 import type { AccessTokenDemand } from './access-token-requirement.js'
@@ -39,18 +39,38 @@ export async function checkAccessToken(
   configuration: Configuration,
   request: ProtocolRequest,
   demand: AccessTokenDemand,
+  scope: Scope,
 ): Promise<AccessTokenCheck> {
+  const challenge = { scope, resourceMetadata: demand.resourceMetadata }
   try {
     const presented = presentedToken(configuration, request, demand)
     // RFC 6750 §3.1: without credentials, a challenge without error
-    if (presented === undefined) return { outcome: 'absent', response: bareChallenge(configuration, demand) }
+    if (presented === undefined) return { outcome: 'absent', response: bareChallenge(configuration, challenge) }
     const token = await usableToken(configuration, request, demand, presented)
     // RFC 6750 §3.1: insufficient_scope, with the scope that is needed
-    if (!isWithinScope(demand.scope, token.scope))
+    if (!isWithinScope(scope, impliedScope(token.scope, configuration.implies)))
       throw new OAuthError('insufficient_scope', 'the access token lacks a scope that is needed')
     return { outcome: 'accepted', auth: authInfo(presented.text, token) }
   } catch (thrown) {
-    return { outcome: 'refused', response: refusal(configuration, demand, reportRefusal(configuration, 'resource', thrown)) }
+    return { outcome: 'refused', response: refusal(configuration, challenge, reportRefusal(configuration, 'resource', thrown)) }
+  }
+}
+
+/** The same for a token that somebody else has found in a request, and without a scope: for bearer tokens only. */
+export async function verifiedAuthInfo(
+  configuration: Configuration,
+  demand: AccessTokenDemand,
+  text: string,
+): Promise<{ readonly auth: AuthInfo } | { readonly auth: undefined; readonly error: OAuthError }> {
+  const type = configuration.tokenTypes.find(({ authenticationMethod }) => authenticationMethod === 'bearer')
+  try {
+    if (type === undefined) throw invalidToken('bearer tokens are not accepted')
+    const token = await usableToken(configuration, { method: 'GET', url: '', headers: {} }, demand, { type, text })
+    return { auth: authInfo(text, token) }
+  } catch (thrown) {
+    const error = reportRefusal(configuration, 'resource', thrown)
+    if (error.error !== 'invalid_token') throw error
+    return { auth: undefined, error }
   }
 }
 
@@ -89,7 +109,7 @@ async function usableToken(
   const token = await readAccessToken(text, configuration, demand.checkRevocation)
   if (token === undefined) throw invalidToken('unknown, expired or revoked')
   // RFC 9068 §4: the audience must name this resource
-  if (demand.audience !== undefined && !token.audience.includes(demand.audience)) {
+  if (!isMeantForUs(token.audience, demand)) {
     throw invalidToken('the token is meant for another audience; set the option audience of requireAccessToken where it should be accepted')
   }
   const settings = {
@@ -100,6 +120,11 @@ async function usableToken(
   const fault = await type.verify(request, { ...token, text }, settings)
   if (fault !== undefined) throw invalidToken(fault)
   return token
+}
+
+function isMeantForUs(audience: readonly string[], { audiences, acceptsUnbound }: AccessTokenDemand): boolean {
+  if (audience.length === 0) return acceptsUnbound
+  return audiences.length === 0 || audience.some((name) => audiences.includes(name))
 }
 
 function invalidToken(reason: string): OAuthError {
@@ -133,27 +158,36 @@ function authInfo(text: string, token: ActiveAccessToken): AuthInfo {
   }
 }
 
-function bareChallenge(configuration: Configuration, { scope }: AccessTokenDemand): ProtocolResponse {
-  const { realm } = configuration
-  const { status, headers, body } = jsonResponse(401, {})
-  const parameters = scope.length === 0 ? { realm } : { realm, scope: formatScope(scope) }
-  return { status, body, headers: { ...headers, 'WWW-Authenticate': challenge(configuration, parameters) } }
+/** What a challenge tells the client to come back with: all that is needed, at once. */
+interface Wanted {
+  readonly scope: Scope
+  readonly resourceMetadata: string | undefined
 }
 
-function refusal(configuration: Configuration, { scope }: AccessTokenDemand, error: OAuthError): ProtocolResponse {
-  const { realm, errorUri } = configuration
-  const { status, headers, body } = renderError(error, errorUri)
+function bareChallenge(configuration: Configuration, wanted: Wanted): ProtocolResponse {
+  const { status, headers, body } = jsonResponse(401, {})
+  return { status, body, headers: { ...headers, 'WWW-Authenticate': challengeHeader(configuration, wanted, {}) } }
+}
+
+function refusal(configuration: Configuration, wanted: Wanted, error: OAuthError): ProtocolResponse {
+  const { status, headers, body } = renderError(error, configuration.errorUri)
   if (error.status >= 500) return { status, headers, body }
+  const fault = { error: error.error, error_description: error.description }
+  return { status, body, headers: { ...headers, 'WWW-Authenticate': challengeHeader(configuration, wanted, fault) } }
+}
+
+// RFC 6750 §3, RFC 9728 §5.1
+function challengeHeader(
+  { tokenType, realm }: Configuration,
+  { scope, resourceMetadata }: Wanted,
+  fault: Readonly<Record<string, string>>,
+): string {
   const parameters = {
     realm,
-    error: error.error,
-    error_description: error.description,
+    ...fault,
     ...(scope.length === 0 ? {} : { scope: formatScope(scope) }),
+    ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata }),
   }
-  return { status, body, headers: { ...headers, 'WWW-Authenticate': challenge(configuration, parameters) } }
-}
-
-function challenge({ tokenType }: Configuration, parameters: Readonly<Record<string, string>>): string {
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${quoted(value)}`)
   const scheme = tokenType.authenticationMethod === 'mac' ? 'MAC' : 'Bearer'
   return `${scheme} ${pairs.join(', ')}`

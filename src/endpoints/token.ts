@@ -25,6 +25,7 @@ import {
   claimAll,
   grantRequest,
   presentedCredential,
+  resourcesOf,
   withheldReason,
   withoutCredentials,
   type AcceptedRequest,
@@ -46,16 +47,31 @@ export async function createTokenResponse(options: ServerOptions, request: Proto
 }
 
 /** The client may use the grant that it asks for, and may be granted the scope that it asks for. */
-export async function accept(configuration: Configuration, { request, parameters, client }: ClientRequest): Promise<AcceptedRequest> {
+export async function accept(
+  configuration: Configuration,
+  { request, parameters, resource, client }: ClientRequest,
+): Promise<AcceptedRequest> {
   configuration.served.add('token')
   const grant = chooseGrant(parameters, client, configuration)
   const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
   const context = request.context ?? {}
-  const accepted = { configuration, client, grant, parameters, requestedScope, context, address: request.address, claims: new Map() }
+  const accepted = {
+    configuration,
+    client,
+    grant,
+    parameters,
+    requestedScope,
+    requestedResources: resource,
+    context,
+    address: request.address,
+    claims: new Map(),
+  }
   // RFC 6749 §5.2: invalid_scope, before anything else is looked at
   if (requestedScope !== undefined && !isWithinScope(requestedScope, allowedScope(accepted))) {
     throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what server and client allow' })
   }
+  // RFC 8707 §2: invalid_target, likewise
+  resourcesOf(accepted)
   await callBeforeGrant(accepted)
   return accepted
 }
@@ -161,7 +177,8 @@ function continuationOf({ answer, authorization }: Repetition): Continuation {
 }
 
 /** Whether the application's rules would answer today as they did, and the access token still lives. */
-function isSameAnswer({ answer }: Repetition, { scope, now }: TokenOrder): boolean {
+function isSameAnswer({ answer }: Repetition, { scope, resource, now }: TokenOrder): boolean {
+  if (resource.join(' ') !== answer.resource.join(' ')) return false
   return formatScope(scope) === (answer.members.scope ?? '') && now < answer.accessTokenExpiresAt
 }
 

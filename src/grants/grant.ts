@@ -53,7 +53,7 @@ export interface GrantRequest {
   /**
    * The scope to grant: what was asked for, within what server and client allow now, and within `granted` where given.
    *
-   * @throws InvalidScope when it would be more, or when nothing is left of `granted`.
+   * @throws InvalidScope when it would be more, or when nothing is left of `granted`; OAuthError `invalid_target` for a resource that may not be asked for.
    */
   readonly grantableScope: (granted?: Scope) => Scope
   /**

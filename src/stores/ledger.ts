@@ -11,13 +11,13 @@
  * store is never the client's fault. A write whose outcome is unknown is not repeated and gives out nothing.
  */
 import { setImmediate } from 'node:timers/promises'
-import type { Authorization } from '../authorization.js'
+import type { Authorization, JsonObject } from '../authorization.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { lateCallback, withinTime } from '../within-time.js'
 import { fromRecord, toRecord, UnreadableRecord } from './authorization-record.js'
-import { recordFormat, type Store, type StoredRecord } from './store.js'
+import { recordFormat, type RecordKind, type Store, type StoredRecord } from './store.js'
 import { Turns } from './turns.js'
 
 /** What a decision leads to: the state to write, where there is one, and the result that stands once it is written. */
@@ -108,6 +108,28 @@ export class Ledger {
     return (await this.#call((store) => store.get(this.#guardId(namespace, value)))) !== undefined
   }
 
+  /** Keeps plain data under a random text of ours until `expiresAt`. */
+  async remember(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<void> {
+    const record = { ...this.#newRecord(this.#textId(kind, text), expiresAt), kind, data }
+    if (await this.#call((store) => store.create(record))) return
+    const stored = await this.#call((store) => store.get(record.id))
+    if (stored?.version !== record.version) throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
+  }
+
+  /** What is kept under a text, or undefined. Its expiry is the caller's to judge. */
+  async recall(kind: RecordKind, text: string): Promise<StoredRecord | undefined> {
+    const record = await this.#call((store) => store.get(this.#textId(kind, text)))
+    return isOurs(record, this.#settings.issuer) && record.kind === kind ? record : undefined
+  }
+
+  /** Replaces what was recalled, unless somebody was faster: then false. */
+  async exchange(recalled: StoredRecord, data: JsonObject, expiresAt: number): Promise<boolean> {
+    const record = { ...recalled, version: randomText(versionSize), data, expiresAt: Math.max(expiresAt, recalled.expiresAt) }
+    if (await this.#call((store) => store.replace(record, recalled.version))) return true
+    const stored = await this.#call((store) => store.get(record.id))
+    return stored?.version === record.version
+  }
+
   /** What a text of the application's own points at, or undefined. */
   async findAlias(text: string): Promise<Pick<Alias, 'authorization_id' | 'generation'> | undefined> {
     const record = await this.#call((store) => store.get(this.#aliasId(text)))
@@ -143,7 +165,11 @@ export class Ledger {
   }
 
   #aliasId(text: string): string {
-    return `alias:${sha256(JSON.stringify([this.#settings.issuer ?? null, text]))}`
+    return this.#textId('alias', text)
+  }
+
+  #textId(kind: RecordKind, text: string): string {
+    return `${kind}:${sha256(JSON.stringify([this.#settings.issuer ?? null, text]))}`
   }
 
   async #settleFrom<T>(

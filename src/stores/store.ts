@@ -35,7 +35,7 @@ export type ListFilter =
   { readonly subject: string; readonly client_id?: string } | { readonly client_id: string; readonly subject?: undefined }
 
 /** What a record is for. Only an `authorization` has an id that a credential can name. */
-export type RecordKind = 'authorization' | 'alias' | 'guard' | 'client'
+export type RecordKind = 'authorization' | 'alias' | 'guard' | 'client' | 'request'
 
 /** One record. `data` is plain JSON; the other members are what a store may index. */
 export interface StoredRecord {

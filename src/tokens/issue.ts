@@ -55,7 +55,9 @@ export interface TokenOrder {
   readonly now: number
   /** What the token carries. */
   readonly scope: Scope
-  /** The same before the application's rules. */
+  /** Whom the token is meant for; empty where that is not bound. */
+  readonly resource: readonly string[]
+  /** The scope before the application's rules. */
   readonly askedScope: Scope
   readonly accessTokenLifetime: number
   /** The state to issue from; undefined when the token carries everything itself and nothing will be remembered. */
@@ -89,7 +91,7 @@ export async function issueTokens(order: TokenOrder, policy: IssuingPolicy): Pro
   const refreshed = await stepRefreshToken(order, policy, remembered.authorization)
   const members = await responseMembers(order, policy, claims, { access_token, binding, refresh_token: refreshed.text })
   const hash = remembered.hash === undefined ? {} : { accessTokenHash: remembered.hash }
-  const answer = { members, askedScope: order.askedScope, accessTokenExpiresAt: claims.expiresAt, ...hash }
+  const answer = { members, askedScope: order.askedScope, resource: order.resource, accessTokenExpiresAt: claims.expiresAt, ...hash }
   return {
     next: rememberAnswer(order, policy, refreshed, answer),
     aliases: aliases(policy, refreshed, access_token, claims),
@@ -161,7 +163,7 @@ function tokenClaims(order: TokenOrder, policy: IssuingPolicy): TokenClaims {
     client,
     subject,
     scope,
-    resource: authorization?.resource ?? [],
+    resource: order.resource,
     grant_type,
     issuedAt: now,
     expiresAt: now + order.accessTokenLifetime,
@@ -191,7 +193,7 @@ function rememberAccessToken(
     return { authorization: covering(withoutExpired(authorization, now), expiresAt), dropped: 0 }
   const hash = sha256(access_token)
   const bound = binding === undefined ? {} : { binding: binding.sealed }
-  const token = { hash, issuedAt: now, expiresAt, scope, resource: authorization.resource, ...bound }
+  const token = { hash, issuedAt: now, expiresAt, scope, resource: order.resource, ...bound }
   return { ...withAccessToken(authorization, token, policy.maxAccessTokens, now), hash }
 }
 
