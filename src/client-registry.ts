@@ -3,6 +3,7 @@
  */
 import { assertClientFitsServer, readClient, type Client, type ClientMetadata, type FindClient, type Served } from './clients.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
+import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
 import type { Emit } from './events.js'
 import { kindOf } from './option-checks.js'
@@ -16,12 +17,16 @@ export interface ClientRegistry {
    * @throws ServerError when the application's function fails, TemporarilyUnavailable when it does not answer in time.
    */
   readonly findClient: (client_id: string) => Promise<Client | undefined>
+  /** The same, when somebody is about to be asked: a client that is a document is read anew. */
+  readonly findClientToAuthorize: (client_id: string) => Promise<Client | undefined>
   /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */
   readonly decoyHashes: () => readonly string[]
 }
 
 /** What the clients have to fit. */
 export interface ClientRegistrySettings extends Served {
+  /** Clients that are their documents; undefined where there are none. */
+  readonly documents: ClientIdDocuments | undefined
   /** Milliseconds. */
   readonly timeout: number
   readonly emit: Emit
@@ -33,6 +38,20 @@ export function createClientRegistry(
   clients: readonly ClientMetadata[] | FindClient | undefined,
   settings: ClientRegistrySettings,
 ): ClientRegistry {
+  const { findClient, decoyHashes } = createRegistered(clients, settings)
+  const { documents } = settings
+  if (documents === undefined) return { findClient, decoyHashes, findClientToAuthorize: findClient }
+  return {
+    decoyHashes,
+    findClient: (client_id) => (isClientIdUrl(client_id) ? documents.known(client_id) : findClient(client_id)),
+    findClientToAuthorize: (client_id) => (isClientIdUrl(client_id) ? documents.current(client_id) : findClient(client_id)),
+  }
+}
+
+function createRegistered(
+  clients: readonly ClientMetadata[] | FindClient | undefined,
+  settings: ClientRegistrySettings,
+): Omit<ClientRegistry, 'findClientToAuthorize'> {
   let decoys: readonly string[] = []
   const noticeSlowHash = (client: Client): Client => {
     const slow = client.secrets.reveal().filter(({ hash }) => isSlowHash(hash))

@@ -4,7 +4,8 @@
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
 import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
-import { createClientRegistry } from './client-registry.js'
+import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
+import { createClientRegistry, type ClientRegistry } from './client-registry.js'
 import { ConfigurationError } from './errors.js'
 import { readCors, type CorsOptions } from './cors.js'
 import { createEmit, type Emit } from './events.js'
@@ -34,7 +35,7 @@ import { mac } from './tokens/mac.js'
 import type { ReadingPolicy } from './tokens/read.js'
 
 /** Options that were checked, with every default in place. */
-export interface Configuration extends TransportPolicy, ClientAuthenticationPolicy, IssuingPolicy, ReadingPolicy {
+export interface Configuration extends TransportPolicy, ClientAuthenticationPolicy, ClientRegistry, IssuingPolicy, ReadingPolicy {
   readonly scopes: Scope
   readonly implies: ReadonlyMap<string, Scope>
   readonly resources: KnownResources
@@ -44,6 +45,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly rotateRefreshTokens: boolean
   readonly accessTokenLifetime: NonNullable<ServerOptions['accessTokenLifetime']>
   readonly codeLifetime: number
+  readonly hasClientIdDocuments: boolean
   /** Milliseconds. */
   readonly callbackTimeout: number
   readonly checkScope: ServerOptions['checkScope']
@@ -69,7 +71,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'requirePushedAuthorizationRequests',
+  'clients', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'requirePushedAuthorizationRequests',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -138,7 +140,10 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   assertFormatFits(accessTokenFormat, tokenType, issuer)
   const clientAuthenticationMethods = readMethods(members)
   const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
-  const clients = createClientRegistry(options.clients, { ...served, timeout: storeTimeout, emit, warn })
+  const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance })
+  const lifetimes = readLifetimes(reader, members)
+  const documents = readClientIdDocuments(options, { ledger, clock, keepFor: lifetimes.refreshTokenLifetime + 86_400 })
+  const clients = createClientRegistry(options.clients, { ...served, documents, timeout: storeTimeout, emit, warn })
   return {
     ...clients,
     scopes,
@@ -159,13 +164,14 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     endpoints: readEndpoints(members),
     served: new Set(),
     requirePushedAuthorizationRequests: reader.boolean('requirePushedAuthorizationRequests', false),
-    ledger: new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance }),
+    ledger,
     callbackTimeout,
     usesDefaultStore: members.store === undefined,
     issuer,
     clock,
     clockTolerance,
-    ...readLifetimes(reader, members),
+    ...lifetimes,
+    hasClientIdDocuments: documents !== undefined,
     checkScope,
     beforeGrant,
     authorize,
@@ -236,6 +242,16 @@ function readScopes(reader: OptionReader): Scope {
     throw new ConfigurationError('scopes must hold one scope token each (RFC 6749 §3.3): no spaces, quotes or backslashes inside')
   }
   return [...new Set(scopes)]
+}
+
+function readClientIdDocuments(
+  { clientIdMetadataDocuments: value }: ServerOptions,
+  policy: ClientIdMetadataPolicy,
+): ClientIdDocuments | undefined {
+  if (value === undefined || value === false) return undefined
+  const options = value === true ? {} : value
+  assertKnownKeys(assertObject(options, 'clientIdMetadataDocuments'), ['accept', 'fetch'], 'clientIdMetadataDocuments')
+  return createClientIdDocuments(options, policy)
 }
 
 function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {

@@ -4,6 +4,7 @@
  */
 import type { JsonObject } from './authorization.js'
 import type { ClientAuthenticationMethod } from './client-authentication/method.js'
+import type { ClientIdMetadataOptions } from './client-id-metadata.js'
 import type { Client, ClientMetadata, FindClient } from './clients.js'
 import type { CorsOptions } from './cors.js'
 import type { EventListener } from './events.js'
@@ -47,6 +48,8 @@ export interface ServerOptions {
    * throws is answered 500. Default: none, with a warning.
    */
   readonly clients?: readonly ClientMetadata[] | FindClient
+  /** Whether a client may be the URL of a document about itself, that nobody has registered (draft-ietf-oauth-client-id-metadata-document). Default false. */
+  readonly clientIdMetadataDocuments?: boolean | ClientIdMetadataOptions
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
   readonly scopes?: readonly string[]
   /** What a scope token includes without saying so, as in `{ 'mcp:write': ['mcp:read'] }`; looked at by `requireAccessToken`. Default: nothing. */

@@ -86,8 +86,8 @@ function assertTexts(request: AuthorizationCodeRequest): void {
 }
 
 /** @throws InvalidRequest for a client that does not exist, or is disabled. */
-export async function knownClient({ findClient }: Configuration, client_id: unknown): Promise<Client> {
-  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClient(client_id) : undefined
+export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown): Promise<Client> {
+  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id) : undefined
   if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
   return client
 }

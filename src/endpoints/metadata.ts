@@ -42,6 +42,7 @@ function metadata(configuration: Configuration): object {
     registration_endpoint: endpointUrl(configuration, 'registration'),
     pushed_authorization_request_endpoint: endpointUrl(configuration, 'pushedAuthorization'),
     require_pushed_authorization_requests: configuration.requirePushedAuthorizationRequests ? true : undefined,
+    client_id_metadata_document_supported: configuration.hasClientIdDocuments ? true : undefined,
     // RFC 9207 §3
     authorization_response_iss_parameter_supported: isServed(configuration, 'authorization') ? true : undefined,
     // RFC 9728 §4

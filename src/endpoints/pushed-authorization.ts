@@ -83,7 +83,7 @@ async function openFor({ ledger, clock }: Configuration, record: StoredRecord, b
   const { isUsed, browser: owner, expiresAt, parameters, resource, client_id } = data
   if (isUsed === true || typeof expiresAt !== 'number' || clock() >= expiresAt) return undefined
   const form = {
-    parameters: { ...(parameters as Record<string, string>), client_id: String(client_id) },
+    parameters: { ...(parameters as Record<string, string>), client_id: typeof client_id === 'string' ? client_id : '' },
     resource: resource as readonly string[],
     audience: [],
   }

@@ -1,0 +1,137 @@
+/**
+ * Fetching a JSON document from a URL that a stranger has named, without being made to reach what strangers must not reach.
+ *
+ * 1. The name is resolved once. An address for special purposes (loopback, private, link-local, …) among the answers refuses all of them.
+ * 2. The connection goes to that very address, so that a second answer of the name server changes nothing.
+ * 3. No redirect is followed, nothing but a small JSON answer is read, and all of it within a few seconds.
+ *
+ * @see RFC 6890, draft-ietf-oauth-client-id-metadata-document §6
+ */
+import { lookup } from 'node:dns/promises'
+import { request as httpsRequest, type RequestOptions } from 'node:https'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import { BlockList, isIP, isIPv6 } from 'node:net'
+
+/** A document, and the header fields it came with, names in lower case. */
+export interface FetchedDocument {
+  readonly document: unknown
+  readonly headers: Readonly<Record<string, string | undefined>>
+}
+
+/** Why a document could not be had, in words for an event. */
+export class UnfetchableDocument extends Error {
+  override readonly name = 'UnfetchableDocument'
+}
+
+/** Limits, and what tests may replace. */
+export interface FetchSettings {
+  /** Bytes. */
+  readonly maxSize: number
+  /** Milliseconds, for all of it. */
+  readonly timeout: number
+  /** Certificate authorities, for hosts of one's own. */
+  readonly ca?: string
+  /** Resolves a host name. */
+  readonly resolve?: (host: string) => Promise<readonly string[]>
+  /** Whether an address may be reached although it is for special purposes. */
+  readonly mayReach?: (address: string) => boolean
+}
+
+const specialPurpose = new BlockList()
+// RFC 6890 and its registries
+for (const [network, bits] of [
+  ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.0.0.0', 24], ['192.0.2.0', 24],
+  ['192.31.196.0', 24], ['192.52.193.0', 24], ['192.88.99.0', 24], ['192.168.0.0', 16], ['192.175.48.0', 24], ['198.18.0.0', 15], ['198.51.100.0', 24],
+  ['203.0.113.0', 24], ['224.0.0.0', 4], ['240.0.0.0', 4],
+] as const) specialPurpose.addSubnet(network, bits, 'ipv4') // prettier-ignore
+
+const globalUnicast = new BlockList()
+globalUnicast.addSubnet('2000::', 3, 'ipv6')
+// Inside the global unicast space: transition mechanisms that carry an IPv4 address, documentation, and other special purposes
+for (const [network, bits] of [
+  ['2001::', 23], ['2001:db8::', 32], ['2002::', 16], ['2620:4f:8000::', 48], ['3fff::', 20],
+] as const) specialPurpose.addSubnet(network, bits, 'ipv6') // prettier-ignore
+
+/** Whether an address is one of the public internet. */
+export function isPublicAddress(address: string): boolean {
+  if (!isIPv6(address)) return isIP(address) === 4 && !specialPurpose.check(address, 'ipv4')
+  // What is not global unicast is link-local, unique local, multicast, loopback, or an IPv4 address in disguise.
+  return globalUnicast.check(address, 'ipv6') && !specialPurpose.check(address, 'ipv6')
+}
+
+/**
+ * Fetches a JSON document over https.
+ *
+ * @throws UnfetchableDocument for anything but a small JSON answer with status 200 from a public address.
+ */
+export async function fetchJson(url: URL, settings: FetchSettings): Promise<FetchedDocument> {
+  const signal = AbortSignal.timeout(settings.timeout)
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  const address = await addressOf(host, settings)
+  const response = await open(url, host, address, settings, signal)
+  try {
+    assertUsable(response)
+    const document: unknown = JSON.parse(await readText(response, settings.maxSize))
+    return { document, headers: singleValued(response.headers) }
+  } catch (cause) {
+    throw cause instanceof UnfetchableDocument ? cause : new UnfetchableDocument('the answer could not be read', { cause })
+  } finally {
+    response.destroy()
+  }
+}
+
+async function addressOf(host: string, { resolve = resolveHost, mayReach = isPublicAddress }: FetchSettings): Promise<string> {
+  const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host]
+  const [first] = addresses
+  if (first === undefined) throw new UnfetchableDocument('the host has no address')
+  if (!addresses.every(mayReach)) throw new UnfetchableDocument('the host has an address for special purposes')
+  return first
+}
+
+async function resolveHost(host: string): Promise<readonly string[]> {
+  return (await lookup(host, { all: true })).map(({ address }) => address)
+}
+
+function open(url: URL, host: string, address: string, { ca }: FetchSettings, signal: AbortSignal): Promise<IncomingMessage> {
+  const options: RequestOptions = {
+    host: address,
+    port: url.port === '' ? 443 : Number(url.port),
+    path: url.pathname + url.search,
+    method: 'GET',
+    headers: { Host: url.host, Accept: 'application/json', 'Accept-Encoding': 'identity' },
+    agent: false,
+    signal,
+    // RFC 6066 §3: a server name is no address
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(ca === undefined ? {} : { ca }),
+  }
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(options, resolve)
+    request.on('error', (cause) => {
+      reject(new UnfetchableDocument('the host cannot be reached', { cause }))
+    })
+    request.end()
+  })
+}
+
+function assertUsable({ statusCode, headers }: IncomingMessage): void {
+  if (statusCode !== 200) throw new UnfetchableDocument('the answer is not 200')
+  if (!/^application\/(?:[a-z0-9.-]+\+)?json[\t ]*(?:;|$)/i.test(headers['content-type'] ?? ''))
+    throw new UnfetchableDocument('the answer is not JSON')
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new UnfetchableDocument('the answer is compressed')
+}
+
+async function readText(response: IncomingMessage, maxSize: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxSize) throw new UnfetchableDocument('the answer is too large')
+    chunks.push(chunk)
+  }
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
+}
+
+function singleValued(headers: IncomingHttpHeaders): Readonly<Record<string, string | undefined>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]))
+}
