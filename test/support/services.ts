@@ -11,6 +11,7 @@ import { Redis } from 'ioredis'
 import { Pool } from 'pg'
 import { createClient } from 'redis'
 import type { Store } from 'oauth2-token-handler'
+import type { Address } from './store-of.js'
 import { postgresStore, type PostgresPool, type PostgresStoreOptions } from 'oauth2-token-handler/stores/postgres'
 import { redisStore, type RedisStoreOptions, type SendCommand } from 'oauth2-token-handler/stores/redis'
 import { sqliteStore, type SqliteStoreOptions } from 'oauth2-token-handler/stores/sqlite'
@@ -27,18 +28,12 @@ export function describeWith(service: 'PostgreSQL' | 'Redis'): typeof describe |
 export interface Place<S extends Store = Store> {
   /** A store over the connection of this place. */
   readonly store: S
-  /** What another process needs: see `test/support/store-of.ts`. */
+  /** What another process needs to find it. */
   readonly address: Address
   /** Every text that is kept there, as the database has it. */
   dump(): Promise<string>
   close(): Promise<void>
 }
-
-/** Where a store is, as plain data. */
-export type Address =
-  | { readonly kind: 'postgres'; readonly url: string; readonly table: string }
-  | { readonly kind: 'redis'; readonly url: string; readonly prefix: string }
-  | { readonly kind: 'sqlite'; readonly file: string }
 
 function uniqueName(): string {
   return `test_${process.pid}_${randomBytes(6).toString('hex')}`
