@@ -18,12 +18,16 @@ export interface ClientRegistry {
   readonly findClient: (client_id: string) => Promise<Client | undefined>
   /** A slow hash of some client, once there is one: refusing an unknown client then costs the same. */
   readonly decoyHash: () => string | undefined
+  /** Lets the next look-up of that client pass the cache. */
+  readonly forgetClient: (client_id: string) => void
 }
 
 /** What the clients have to fit. */
 export interface ClientRegistrySettings extends Served {
   /** Milliseconds. */
   readonly timeout: number
+  /** Seconds for which what a function found is used again. Default 0: none. */
+  readonly cacheLifetime?: number
   readonly emit: Emit
   readonly warn: (message: string) => void
 }
@@ -40,11 +44,42 @@ export function createClientRegistry(
   }
   const decoyHash = () => slowHash
   if (typeof clients === 'function') {
-    return { decoyHash, findClient: async (client_id) => lookUp(clients, client_id, settings, noticeSlowHash) }
+    const cache = new ClientCache(settings.cacheLifetime ?? 0, async (client_id) => lookUp(clients, client_id, settings, noticeSlowHash))
+    return { decoyHash, findClient: (client_id) => cache.find(client_id), forgetClient: (client_id) => cache.forget(client_id) }
   }
   const byId = readClients(clients, settings)
   byId.forEach(noticeSlowHash)
-  return { decoyHash, findClient: (client_id) => Promise.resolve(byId.get(client_id)) }
+  return { decoyHash, findClient: (client_id) => Promise.resolve(byId.get(client_id)), forgetClient: () => undefined }
+}
+
+const mostCached = 1_000
+
+/** Clients that were found lately. What was not found is looked up again, so that nobody fills the cache with names. */
+class ClientCache {
+  readonly #lifetime: number
+  readonly #lookUp: (client_id: string) => Promise<Client | undefined>
+  readonly #found = new Map<string, { readonly client: Client; readonly until: number }>()
+
+  constructor(lifetime: number, lookUp: (client_id: string) => Promise<Client | undefined>) {
+    this.#lifetime = lifetime
+    this.#lookUp = lookUp
+  }
+
+  async find(client_id: string): Promise<Client | undefined> {
+    const known = this.#found.get(client_id)
+    if (known !== undefined && performance.now() < known.until) return known.client
+    const client = await this.#lookUp(client_id)
+    this.forget(client_id)
+    if (client === undefined || this.#lifetime === 0) return client
+    const [oldest] = this.#found.keys()
+    if (this.#found.size >= mostCached && oldest !== undefined) this.forget(oldest)
+    this.#found.set(client_id, { client, until: performance.now() + this.#lifetime * 1000 })
+    return client
+  }
+
+  forget(client_id: string): void {
+    this.#found.delete(client_id)
+  }
 }
 
 function readClients(clients: unknown, settings: ClientRegistrySettings): ReadonlyMap<string, Client> {

@@ -7,6 +7,7 @@ import { clientSecretBasic, clientSecretPost } from './client-authentication/cli
 import type { ClientAuthenticationMethod, ClientAuthenticationPolicy } from './client-authentication/method.js'
 import { none } from './client-authentication/none.js'
 import { createClientRegistry } from './client-registry.js'
+import type { Served } from './clients.js'
 import { ConfigurationError } from './errors.js'
 import { createEmit, type Emit } from './events.js'
 import { authorizationCode } from './grants/authorization-code.js'
@@ -17,6 +18,7 @@ import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked
 import type { ServerOptions } from './options.js'
 import type { TransportPolicy } from './protocol.js'
 import { isScopeToken, type Scope } from './scope.js'
+import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
@@ -47,10 +49,16 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly warn: (message: string) => void
   /** Whether the store is the default one, which only handlers with the same options share. */
   readonly usesDefaultStore: boolean
+  /** The clients that are kept in the store. */
+  readonly clientRecords: ClientRecords
+  /** What clients have to fit. */
+  readonly served: Served
+  /** Lets the next look-up of that client pass the cache. */
+  readonly forgetClient: (client_id: string) => void
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'scopes', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens',
+  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -92,9 +100,15 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const scopes = readScopes(reader)
   const clientAuthenticationMethods = readMethods(members)
   const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
-  const clients = createClientRegistry(options.clients, { ...served, timeout: storeTimeout, emit, warn })
+  const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer })
+  const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
+  // Without the option, clients are looked for where the application may have put them.
+  const isStored = options.clients === undefined && members.store !== undefined
+  const clients = isStored ? (client_id: string) => clientRecords.find(client_id) : options.clients
   return {
-    ...clients,
+    ...createClientRegistry(clients, { ...served, timeout: storeTimeout, cacheLifetime, emit, warn }),
+    clientRecords,
+    served,
     scopes,
     grants,
     defaultGrantType: readDefaultGrantType(reader, grants),
@@ -102,7 +116,13 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     clientAuthenticationMethods,
     accessTokenFormat: readFormat(members),
     tokenType: readTokenType(members),
-    ledger: new Ledger({ store, timeout: storeTimeout, issuer, clockTolerance }),
+    ledger: new Ledger({
+      store,
+      timeout: storeTimeout,
+      issuer,
+      clockTolerance,
+      notBefore: reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER),
+    }),
     usesDefaultStore: members.store === undefined,
     issuer,
     clock,

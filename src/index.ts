@@ -15,6 +15,10 @@ export type { Context, HeaderFields, Parameters, ProtocolRequest, ProtocolRespon
 // For the application
 export { issueAuthorizationCode } from './endpoints/authorization-code.js'
 export type { AuthorizationCodeRequest } from './endpoints/authorization-code.js'
+export { listAuthorizations, revokeAuthorizations } from './endpoints/authorizations.js'
+export type { AuthorizationFilter, AuthorizationSummary, RevocationFilter } from './endpoints/authorizations.js'
+export { deleteClient, findClient, registerClient, saveClient } from './endpoints/clients.js'
+export type { RegisteredClient } from './endpoints/clients.js'
 export { hashClientSecret } from './client-secrets.js'
 export { bearerHeader } from './tokens/bearer.js'
 
@@ -31,7 +35,7 @@ export type { Continuation, Grant, GrantDecision, GrantRequest, NewAuthorization
 export { clientSecretBasic, clientSecretPost } from './client-authentication/client-secret.js'
 export { none } from './client-authentication/none.js'
 export type { ClientAuthenticationMethod, ClientAuthenticationRequest, PresentedCredentials } from './client-authentication/method.js'
-export type { Client, ClientMetadata, FindClient } from './clients.js'
+export type { Client, ClientMetadata, FindClient, StoredClient } from './clients.js'
 export type { ClientSecret } from './client-secrets.js'
 
 // Access tokens

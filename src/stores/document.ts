@@ -5,7 +5,7 @@
  * than this release knows is handed on with its number, and refused where it is read.
  */
 import type { JsonObject } from '../authorization.js'
-import type { RecordKind, StoredRecord } from './store.js'
+import { unreadableFormat, type RecordKind, type StoredRecord } from './store.js'
 
 /** What a store returned is not a record. Answered 503; nothing is written over it. */
 export class UnreadableDocument extends Error {
@@ -55,15 +55,17 @@ export function fromRow(row: Row): StoredRecord {
   }
 }
 
-/** All that is in `records` and can be read; `onUnreadable` is told of the rest. */
-export function* readable(rows: Iterable<Row>, onUnreadable: (cause: unknown) => void): Generator<StoredRecord> {
-  for (const row of rows) {
-    try {
-      yield fromRow(row)
-    } catch (cause) {
-      if (!(cause instanceof UnreadableDocument)) throw cause
-      onUnreadable(cause)
-    }
+/**
+ * The record in a row of a list. One that cannot be read is handed on as such, under {@link unreadableFormat}, so that
+ * whoever lists can tell of it and go on.
+ */
+export function fromListedRow(row: Row): StoredRecord {
+  try {
+    return fromRow(row)
+  } catch (cause) {
+    if (!(cause instanceof UnreadableDocument)) throw cause
+    const id = typeof row.id === 'string' ? row.id : ''
+    return { id, version: '', kind: 'authorization', expiresAt: 0, format: unreadableFormat, data: {} }
   }
 }
 

@@ -14,9 +14,9 @@ import type { Authorization } from '../authorization.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
-import { withinTime } from '../within-time.js'
 import { fromRecord, toRecord } from './authorization-record.js'
-import { recordFormat, type Store, type StoredRecord } from './store.js'
+import { callStore, type BoundedStore } from './call.js'
+import { recordFormat, unreadableFormat, type ListFilter, type StoredRecord } from './store.js'
 import { Turns } from './turns.js'
 
 /** What a decision leads to: the state to write, where there is one, and the result that stands once it is written. */
@@ -26,13 +26,12 @@ export interface Settlement<T> {
 }
 
 /** What the ledger needs to know. */
-export interface LedgerSettings {
-  readonly store: Store
-  /** Milliseconds that one call, or one wait for a turn, may take. */
-  readonly timeout: number
+export interface LedgerSettings extends BoundedStore {
   readonly issuer: string | undefined
   /** Seconds by which the clocks of the machines may differ. */
   readonly clockTolerance: number
+  /** Authorizations that were made before this instant are unknown. */
+  readonly notBefore?: number | undefined
 }
 
 const versionSize = 22
@@ -53,9 +52,45 @@ export class Ledger {
    */
   async find(id: string): Promise<Authorization | undefined> {
     if (!isAuthorizationId(id)) return undefined
-    const record = await this.#call((store) => store.get(id))
+    const record = await callStore(this.#settings, (store) => store.get(id))
     if (record === undefined || record.issuer !== this.#settings.issuer) return undefined
-    return readable(record)
+    const authorization = readable(record)
+    return this.#isTooOld(authorization) ? undefined : authorization
+  }
+
+  /**
+   * The Authorizations of a subject, of a client, or of both, expired and revoked ones among them. `onUnreadable` is told of each that cannot be
+   * read; the list goes on.
+   *
+   * @throws TemporarilyUnavailable when the store fails.
+   */
+  async *list(filter: ListFilter, onUnreadable: (id: string, cause: unknown) => void): AsyncGenerator<Authorization> {
+    const records = this.#settings.store.list(filter)[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const step = await callStore(this.#settings, () => records.next())
+        if (step.done === true) return
+        const authorization = this.#listed(step.value, onUnreadable)
+        if (authorization !== undefined && !this.#isTooOld(authorization)) yield authorization
+      }
+    } finally {
+      // Not awaited: a store that hangs would hold up its own refusal.
+      records.return?.().catch(() => undefined)
+    }
+  }
+
+  #listed(record: StoredRecord, onUnreadable: (id: string, cause: unknown) => void): Authorization | undefined {
+    if (record.format !== unreadableFormat && record.issuer !== this.#settings.issuer) return undefined
+    try {
+      return fromRecord(record)
+    } catch (cause) {
+      onUnreadable(record.id, cause)
+      return undefined
+    }
+  }
+
+  #isTooOld({ createdAt }: Authorization): boolean {
+    return this.#settings.notBefore !== undefined && createdAt < this.#settings.notBefore
   }
 
   /**
@@ -91,8 +126,8 @@ export class Ledger {
       format: recordFormat,
       data: {},
     }
-    if (await this.#call((store) => store.create(record))) return true
-    const stored = await this.#call((store) => store.get(record.id))
+    if (await callStore(this.#settings, (store) => store.create(record))) return true
+    const stored = await callStore(this.#settings, (store) => store.get(record.id))
     return stored?.version === record.version
   }
 
@@ -120,17 +155,7 @@ export class Ledger {
   #write(next: Authorization, version: string): Promise<boolean> {
     const record = toRecord(next, version, this.#settings.issuer)
     const replaced = next.version
-    return this.#call((store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))
-  }
-
-  /** One call of the store, bounded in time; whatever goes wrong is a plight of the server. */
-  async #call<T>(work: (store: Store) => Promise<T>): Promise<T> {
-    const { store, timeout } = this.#settings
-    try {
-      return await withinTime(timeout, () => work(store), () => new Error(`the store did not answer within ${timeout} ms`)) // prettier-ignore
-    } catch (cause) {
-      throw new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause })
-    }
+    return callStore(this.#settings, (store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))
   }
 }
 

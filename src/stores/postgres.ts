@@ -8,7 +8,7 @@
  * The pool must reach the primary. What is acknowledged survives a crash of the server while `synchronous_commit` is on, and a
  * failover while a synchronous standby exists.
  */
-import { fromRow, readable, toDocument, type Row } from './document.js'
+import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { serverTime } from './server-time.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import { tableNames, postgresSchema } from './schema.js'
@@ -95,10 +95,9 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
       const statement = subject === undefined ? statements.listByClient : statements.listBySubject
       for (let after = ''; ;) {
         const rows = await call(statement, [subject ?? client_id, after, pageSize])
-        yield* readable(
-          rows.filter((row) => client_id === undefined || row.client_id === client_id),
-          (cause) => upkeep.emit({ type: 'record.unreadable', reason: 'a stored record cannot be read', cause }),
-        )
+        for (const row of rows) {
+          if (client_id === undefined || row.client_id === client_id) yield fromListedRow(row)
+        }
         const last = rows.at(-1)?.id
         if (rows.length < pageSize || typeof last !== 'string') return
         after = last

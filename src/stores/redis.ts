@@ -13,7 +13,7 @@
  */
 import { createHash } from 'node:crypto'
 import { sha256 } from '../secrets.js'
-import { fromRow, readable, toDocument, type Row } from './document.js'
+import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { acknowledgedWrites, type Acknowledgement } from './redis-acknowledgement.js'
 import type { SendCommand } from './redis-command.js'
 import { healthOf, type RedisHealth } from './redis-health.js'
@@ -142,8 +142,9 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
         const ids = members.filter((id) => !seen.has(id))
         for (const id of ids) seen.add(id)
         const rows = (await settled(ids.map(read))).filter((row): row is Row => row !== undefined)
-        const matching = rows.filter((row) => row.kind === 'authorization' && isOf(row, subject, client_id))
-        yield* readable(matching, (cause) => upkeep.emit({ type: 'record.unreadable', reason: 'a stored record cannot be read', cause }))
+        for (const row of rows) {
+          if (row.kind === 'authorization' && isOf(row, subject, client_id)) yield fromListedRow(row)
+        }
         if (next === '0') return
         cursor = next
       }

@@ -6,7 +6,7 @@
  *
  * Give the store a connection of its own: a transaction that the application has open there would hold what the store writes.
  */
-import { fromRow, readable, toDocument, type Row } from './document.js'
+import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { sqliteSchema, tableNames } from './schema.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import {
@@ -108,8 +108,7 @@ export function sqliteStore(database: SqliteDatabase, options: SqliteStoreOption
         const row = await call(() => statement(sql).get(subject ?? client_id, after))
         if (!isRow(row) || typeof row.id !== 'string') return
         after = row.id
-        if (client_id !== undefined && row.client_id !== client_id) continue
-        yield* readable([row], (cause) => upkeep.emit({ type: 'record.unreadable', reason: 'a stored record cannot be read', cause }))
+        if (client_id === undefined || row.client_id === client_id) yield fromListedRow(row)
       }
     },
     async createTables() {

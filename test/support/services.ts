@@ -16,6 +16,12 @@ import { postgresStore, type PostgresPool, type PostgresStoreOptions } from 'oau
 import { redisStore, type RedisStoreOptions, type SendCommand } from 'oauth2-token-handler/stores/redis'
 import { sqliteStore, type SqliteStoreOptions } from 'oauth2-token-handler/stores/sqlite'
 
+// The Redis of the tests keeps no append-only file, and is there to be told of that once, in its own test.
+const { warn } = console
+console.warn = (...words: unknown[]) => {
+  if (!String(words[0]).includes('append-only')) warn(...words)
+}
+
 export const databaseUrl = process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/test'
 export const redisUrl = process.env.REDIS_URL ?? 'redis://127.0.0.1:6379'
 
