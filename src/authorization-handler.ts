@@ -62,7 +62,7 @@ export function authorizationHandler(options: ServerOptions, decide: Decide, han
   const configuration = configure(options)
   if (typeof decide !== 'function') throw new ConfigurationError('authorizationHandler: decide must be a function (request, req, res)')
   const texts = readTexts(handlerOptions)
-  configuration.served.add('authorization')
+  configuration.servedEndpoints.add('authorization')
   return function handleAuthorization(req, res, _next): void {
     void handle({ options, configuration, decide, texts }, req, res)
   }

@@ -62,11 +62,11 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
   const fetchesOf = createHostLimit(clock)
   return {
     async known(client_id) {
-      const record = await ledger.recall('client', client_id)
+      const record = await ledger.recall('client', recordText(client_id))
       return record === undefined ? undefined : readDocument(client_id, record.data.metadata)
     },
     async current(client_id) {
-      const record = await ledger.recall('client', client_id)
+      const record = await ledger.recall('client', recordText(client_id))
       const freshUntil = record?.data.freshUntil
       if (record !== undefined && typeof freshUntil === 'number' && clock() < freshUntil)
         return readDocument(client_id, record.data.metadata)
@@ -76,11 +76,16 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
       if (options.accept !== undefined && !(await options.accept(client.metadata)))
         throw new InvalidRequest('unknown client', { reason: 'the application does not accept it' })
       const data = { metadata: client.metadata as unknown as JsonObject, freshUntil: clock() + cacheLifetime(headers) }
-      if (record === undefined) await ledger.remember('client', client_id, data, clock() + keepFor)
+      if (record === undefined) await ledger.remember('client', recordText(client_id), data, clock() + keepFor)
       else await ledger.exchange(record, data, clock() + keepFor)
       return client
     },
   }
+}
+
+/** Not the text under which a registered client of that name would be. */
+function recordText(client_id: string): string {
+  return `document of ${client_id}`
 }
 
 async function fetchDocument(client_id: string, { fetch }: ClientIdMetadataOptions): Promise<FetchedDocument> {

@@ -21,14 +21,20 @@ export interface ClientRegistry {
   readonly findClientToAuthorize: (client_id: string) => Promise<Client | undefined>
   /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */
   readonly decoyHashes: () => readonly string[]
+  /** Lets the next look-up of that client pass the cache. */
+  readonly forgetClient: (client_id: string) => void
 }
 
 /** What the clients have to fit. */
 export interface ClientRegistrySettings extends Served {
+  /** The clients in the store, and whether there may be any. */
+  readonly stored: { readonly find: FindClient; readonly isSearched: () => boolean }
   /** Clients that are their documents; undefined where there are none. */
   readonly documents: ClientIdDocuments | undefined
   /** Milliseconds. */
   readonly timeout: number
+  /** Seconds for which what a function found is used again. Default 0: none. */
+  readonly cacheLifetime?: number
   readonly emit: Emit
   readonly warn: (message: string) => void
 }
@@ -38,11 +44,12 @@ export function createClientRegistry(
   clients: readonly ClientMetadata[] | FindClient | undefined,
   settings: ClientRegistrySettings,
 ): ClientRegistry {
-  const { findClient, decoyHashes } = createRegistered(clients, settings)
+  const registered = createRegistered(clients, settings)
+  const { findClient } = registered
   const { documents } = settings
-  if (documents === undefined) return { findClient, decoyHashes, findClientToAuthorize: findClient }
+  if (documents === undefined) return { ...registered, findClientToAuthorize: findClient }
   return {
-    decoyHashes,
+    ...registered,
     findClient: (client_id) => (isClientIdUrl(client_id) ? documents.known(client_id) : findClient(client_id)),
     findClientToAuthorize: (client_id) => (isClientIdUrl(client_id) ? documents.current(client_id) : findClient(client_id)),
   }
@@ -58,18 +65,55 @@ function createRegistered(
     if (slow.length > decoys.length) decoys = slow.map(({ hash }) => decoyOf(hash))
     return client
   }
-  const decoyHashes = () => decoys
-  if (typeof clients === 'function') {
-    return { decoyHashes, findClient: async (client_id) => lookUp(clients, client_id, settings, noticeSlowHash) }
-  }
-  const byId = readClients(clients, settings)
+  const byId = typeof clients === 'function' ? new Map<string, Client>() : readClients(clients, settings)
   byId.forEach(noticeSlowHash)
-  return { decoyHashes, findClient: (client_id) => Promise.resolve(byId.get(client_id)) }
+  const { stored } = settings
+  const cache = new ClientCache(settings.cacheLifetime ?? 0, async (client_id) => {
+    const found = typeof clients === 'function' ? await lookUp(clients, client_id, settings, noticeSlowHash) : undefined
+    return found ?? (stored.isSearched() ? lookUp(stored.find, client_id, settings, noticeSlowHash) : undefined)
+  })
+  return {
+    decoyHashes: () => decoys,
+    findClient: async (client_id) => byId.get(client_id) ?? cache.find(client_id),
+    forgetClient: (client_id) => {
+      cache.forget(client_id)
+    },
+  }
+}
+
+const mostCached = 1_000
+
+/** Clients that were found lately. What was not found is looked up again, so that nobody fills the cache with names. */
+class ClientCache {
+  readonly #lifetime: number
+  readonly #lookUp: (client_id: string) => Promise<Client | undefined>
+  readonly #found = new Map<string, { readonly client: Client; readonly until: number }>()
+
+  constructor(lifetime: number, lookUp: (client_id: string) => Promise<Client | undefined>) {
+    this.#lifetime = lifetime
+    this.#lookUp = lookUp
+  }
+
+  async find(client_id: string): Promise<Client | undefined> {
+    const known = this.#found.get(client_id)
+    if (known !== undefined && performance.now() < known.until) return known.client
+    const client = await this.#lookUp(client_id)
+    this.forget(client_id)
+    if (client === undefined || this.#lifetime === 0) return client
+    const [oldest] = this.#found.keys()
+    if (this.#found.size >= mostCached && oldest !== undefined) this.forget(oldest)
+    this.#found.set(client_id, { client, until: performance.now() + this.#lifetime * 1000 })
+    return client
+  }
+
+  forget(client_id: string): void {
+    this.#found.delete(client_id)
+  }
 }
 
 function readClients(clients: unknown, settings: ClientRegistrySettings): ReadonlyMap<string, Client> {
   if (clients === undefined || (Array.isArray(clients) && clients.length === 0)) {
-    settings.warn('no clients are configured, so nobody can get a token; set the option clients')
+    warnWithoutClients(settings)
     return new Map()
   }
   if (!Array.isArray(clients))
@@ -82,6 +126,14 @@ function readClients(clients: unknown, settings: ClientRegistrySettings): Readon
     byId.set(client.client_id, client)
   }
   return byId
+}
+
+/** A registration endpoint may still be mounted, so this waits until the application has started. */
+function warnWithoutClients({ stored, documents, warn }: ClientRegistrySettings): void {
+  setImmediate(() => {
+    if (documents === undefined && !stored.isSearched())
+      warn('no clients are configured, so nobody can get a token; set the option clients')
+  }).unref()
 }
 
 async function lookUp(

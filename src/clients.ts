@@ -57,6 +57,9 @@ export interface ClientMetadata {
   readonly extra?: unknown
 }
 
+/** A client as it is stored: with hashes where there were secrets. */
+export type StoredClient = Omit<ClientMetadata, 'client_secret'>
+
 /** A client that was read and found consistent. */
 export interface Client {
   readonly client_id: string

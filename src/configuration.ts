@@ -6,6 +6,7 @@
 import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
 import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
 import { createClientRegistry, type ClientRegistry } from './client-registry.js'
+import type { Served } from './clients.js'
 import { ConfigurationError } from './errors.js'
 import { readCors, type CorsOptions } from './cors.js'
 import { createEmit, type Emit } from './events.js'
@@ -25,6 +26,7 @@ import {
 import type { TransportPolicy } from './protocol.js'
 import { readResources, type KnownResources } from './resources.js'
 import { isScopeToken, readScopeList, type Scope } from './scope.js'
+import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
@@ -67,11 +69,17 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly endpoints: EndpointPlaces
   readonly requirePushedAuthorizationRequests: boolean
   /** The endpoints that have a handler. Handlers note themselves here when they are made; nothing else changes after the start. */
-  readonly served: Set<string>
+  readonly servedEndpoints: Set<string>
+  /** The clients that are kept in the store. */
+  readonly clientRecords: ClientRecords
+  /** What clients have to fit. */
+  readonly served: Served
+  /** Lets the next look-up of that client pass the cache. */
+  readonly forgetClient: (client_id: string) => void
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'requirePushedAuthorizationRequests',
+  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'requirePushedAuthorizationRequests',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -140,12 +148,20 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   assertFormatFits(accessTokenFormat, tokenType, issuer)
   const clientAuthenticationMethods = readMethods(members)
   const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
-  const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance })
+  const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
+  const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
   const documents = readClientIdDocuments(options, { ledger, clock, keepFor: lifetimes.refreshTokenLifetime + 86_400 })
-  const clients = createClientRegistry(options.clients, { ...served, documents, timeout: storeTimeout, emit, warn })
+  const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer, clock })
+  const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
+  const servedEndpoints = new Set<string>()
+  // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
+  const isSearched = () => (options.clients === undefined && members.store !== undefined) || servedEndpoints.has('registration')
+  const stored = { find: (client_id: string) => clientRecords.find(client_id), isSearched }
   return {
-    ...clients,
+    ...createClientRegistry(options.clients, { ...served, stored, documents, timeout: storeTimeout, cacheLifetime, emit, warn }),
+    clientRecords,
+    served,
     scopes,
     implies: readImplies(members, scopes),
     resources: readResources(reader.texts('resources') ?? []),
@@ -162,10 +178,11 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     failures: readFailureLimit(members, clock),
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
-    served: new Set(),
+    servedEndpoints,
     requirePushedAuthorizationRequests: reader.boolean('requirePushedAuthorizationRequests', false),
     ledger,
     callbackTimeout,
+    notBefore,
     usesDefaultStore: members.store === undefined,
     issuer,
     clock,

@@ -20,6 +20,7 @@ export type EventType =
   | 'authorization.revoked'
   | 'request.refused'
   | 'request.failed'
+  | 'record.unreadable'
   | 'store.filling'
   | 'warning'
 

@@ -51,6 +51,20 @@ export async function withinFailureLimit<T>(
   }
 }
 
+/**
+ * Notes one more of something that is limited whether it succeeds or not.
+ *
+ * @throws OAuthError 429 with `Retry-After` when there were too many.
+ */
+export async function countAgainstLimit(counter: FailureCounter, { kind, name = '', address }: LimitedTry): Promise<void> {
+  if (address === undefined) return
+  const key = failureKey(kind, name, address)
+  const retryAfter = await counter.retryAfter(key)
+  if (retryAfter > 0)
+    throw new OAuthError('temporarily_unavailable', 'too many requests', { status: 429, retryAfter, reason: `too many of ${name}` })
+  await counter.failed(key)
+}
+
 const window = 60
 const maxKeys = 10_000
 

@@ -12,6 +12,7 @@ import { createMetadataResponse } from './endpoints/metadata.js'
 import { createProtectedResourceResponse, type ProtectedResourceOptions } from './endpoints/protected-resource-metadata.js'
 import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoints/protected-resource.js'
 import { createPushedAuthorizationResponse } from './endpoints/pushed-authorization.js'
+import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
 import { answer, plainRequest, send, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
@@ -25,7 +26,7 @@ import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
  */
 export function tokenHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
-  configuration.served.add('token')
+  configuration.servedEndpoints.add('token')
   return function handleToken(req, res, _next): void {
     void answer(configuration, 'token', req, res, (request) => createTokenResponse(options, request))
   }
@@ -34,7 +35,7 @@ export function tokenHandler(options: ServerOptions): Handler {
 /** The revocation endpoint (RFC 7009). Options and mounting as for {@link tokenHandler}. */
 export function revocationHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
-  configuration.served.add('revocation')
+  configuration.servedEndpoints.add('revocation')
   return function handleRevocation(req, res, _next): void {
     warnIfAlone(configuration, 'revocationHandler')
     void answer(configuration, 'revocation', req, res, (request) => createRevocationResponse(options, request))
@@ -44,7 +45,7 @@ export function revocationHandler(options: ServerOptions): Handler {
 /** The introspection endpoint (RFC 7662). Options and mounting as for {@link tokenHandler}. */
 export function introspectionHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
-  configuration.served.add('introspection')
+  configuration.servedEndpoints.add('introspection')
   return function handleIntrospection(req, res, _next): void {
     warnIfAlone(configuration, 'introspectionHandler')
     void answer(configuration, 'introspection', req, res, (request) => createIntrospectionResponse(options, request))
@@ -90,9 +91,23 @@ function pass(next: Next): void {
 /** Pushed authorization requests (RFC 9126). Options and mounting as for {@link tokenHandler}. */
 export function pushedAuthorizationHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
-  configuration.served.add('pushedAuthorization')
+  configuration.servedEndpoints.add('pushedAuthorization')
   return function handlePushedAuthorization(req, res, _next): void {
     void answer(configuration, 'pushed authorization', req, res, (request) => createPushedAuthorizationResponse(options, request))
+  }
+}
+
+/**
+ * Dynamic client registration (RFC 7591). What registers is found only where the option `clients` is left out, or asks `findClient`.
+ *
+ * @throws ConfigurationError when the options are wrong.
+ */
+export function registrationHandler(options: ServerOptions, registration: RegistrationOptions = {}): Handler {
+  const configuration = configure(options)
+  const rules = readRegistrationRules(configuration, registration)
+  configuration.servedEndpoints.add('registration')
+  return function handleRegistration(req, res, _next): void {
+    void answer(configuration, 'registration', req, res, (request) => createRegistrationResponse(options, request, rules))
   }
 }
 
@@ -100,7 +115,7 @@ export function pushedAuthorizationHandler(options: ServerOptions): Handler {
 export function jwksHandler(options: ServerOptions, cache: CacheOptions = {}): Handler {
   const configuration = configure(options)
   createJwksResponse(options, aGet, cache)
-  configuration.served.add('jwks')
+  configuration.servedEndpoints.add('jwks')
   return function handleJwks(req, res, _next): void {
     void answer(configuration, 'jwks', req, res, (request) => createJwksResponse(options, request, cache), 'GET')
   }
@@ -142,10 +157,10 @@ async function check(
 
 /** A default store that no token handler shares never holds a token: the options object was copied where it should be shared. */
 function warnIfAlone(configuration: Configuration, name: string): void {
-  if (!configuration.usesDefaultStore || configuration.served.has('token')) return
+  if (!configuration.usesDefaultStore || configuration.servedEndpoints.has('token')) return
   configuration.warn(
     `${name} has a memory store of its own that no tokenHandler shares; give both the same options object, or set the option store`,
   )
 }
 
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions }
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions, RegistrationOptions }

@@ -7,11 +7,14 @@ export {
   metadataHandler,
   protectedResourceHandler,
   pushedAuthorizationHandler,
+  registrationHandler,
   requireAccessToken,
   revocationHandler,
   tokenHandler,
 } from './handlers.js'
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions } from './handlers.js'
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions, RegistrationOptions } from './handlers.js'
+export { authorizationServer } from './authorization-server.js'
+export type { AuthorizationServerParts } from './authorization-server.js'
 export { authorizationHandler } from './authorization-handler.js'
 export type { AuthorizationDecision, Decide } from './authorization-handler.js'
 export type { Guard, Handler, HostRequest, Next } from './host.js'
@@ -35,6 +38,10 @@ export { tokenVerifier } from './endpoints/token-verifier.js'
 export type { TokenVerifier, TokenVerifierOptions } from './endpoints/token-verifier.js'
 export { issueAuthorizationCode } from './endpoints/authorization-code.js'
 export type { AuthorizationCodeRequest } from './endpoints/authorization-code.js'
+export { listAuthorizations, revokeAuthorizations } from './endpoints/authorizations.js'
+export type { AuthorizationFilter, AuthorizationSummary, RevocationFilter } from './endpoints/authorizations.js'
+export { deleteClient, findClient, registerClient, saveClient } from './endpoints/clients.js'
+export type { RegisteredClient } from './endpoints/clients.js'
 export { hashClientSecret } from './client-secrets.js'
 export { bearerHeader } from './tokens/bearer.js'
 export { macHeader } from './tokens/mac.js'
@@ -56,7 +63,7 @@ export type { Continuation, Grant, GrantDecision, GrantRequest, NewAuthorization
 export { clientSecretBasic, clientSecretPost } from './client-authentication/client-secret.js'
 export { none } from './client-authentication/none.js'
 export type { ClientAuthenticationMethod, ClientAuthenticationRequest, PresentedCredentials } from './client-authentication/method.js'
-export type { Client, ClientMetadata, FindClient } from './clients.js'
+export type { Client, ClientMetadata, FindClient, StoredClient } from './clients.js'
 export type { ClientSecret } from './client-secrets.js'
 
 // Access tokens
@@ -78,6 +85,8 @@ export type { ListFilter, RecordKind, Store, StoredRecord } from './stores/store
 export type { Authorization, Json, JsonObject } from './authorization.js'
 
 // Options, events, errors
+export type { ClientIdMetadataOptions } from './client-id-metadata.js'
+export type { FetchedDocument } from './guarded-fetch.js'
 export type { CorsOptions } from './cors.js'
 export type { FailureCounter } from './failed-authentication.js'
 export type { DecidedRequest, EndpointPlaces, ServerOptions } from './options.js'

@@ -45,11 +45,22 @@ export interface EndpointPlaces {
 export interface ServerOptions {
   /**
    * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces; what it
-   * throws is answered 500. Default: none, with a warning.
+   * throws is answered 500. Default: the clients that `saveClient` and `registerClient` put into the `store`; without that option none, with
+   * a warning.
    */
   readonly clients?: readonly ClientMetadata[] | FindClient
   /** Whether a client may be the URL of a document about itself, that nobody has registered (draft-ietf-oauth-client-id-metadata-document). Default false. */
   readonly clientIdMetadataDocuments?: boolean | ClientIdMetadataOptions
+  /**
+   * Seconds for which a client that was looked up, in the store or by a function, is not looked up again in this process. For as long a client that
+   * was deleted or disabled, and a secret that was withdrawn, is still accepted here. At most 300. Default 0: none.
+   */
+  readonly clientCacheLifetime?: number
+  /**
+   * An instant, in whole seconds since the epoch: every Authorization that was made before it has ended, with all its tokens. For a leak, and for the
+   * time after a backup was restored, which brings back what had been revoked or used since. Default: none.
+   */
+  readonly notBefore?: number
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
   readonly scopes?: readonly string[]
   /** What a scope token includes without saying so, as in `{ 'mcp:write': ['mcp:read'] }`; looked at by `requireAccessToken`. Default: nothing. */

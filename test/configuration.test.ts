@@ -89,6 +89,14 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     [['web'], 'clients[0] must be an object, not a string'],
     [[machine, {}], 'clients[1].client_id must be 1 to 255 visible ASCII characters or spaces'],
   ],
+  clientCacheLifetime: [
+    ['5', 'clientCacheLifetime must be a whole number from 0 to 300, not a string'],
+    [301, 'clientCacheLifetime must be a whole number from 0 to 300, not 301'],
+  ],
+  notBefore: [
+    [new Date(), 'notBefore must be a whole number from 0 to 9007199254740991, not an object'],
+    [1.5, 'notBefore must be a whole number from 0 to 9007199254740991, not 1.5'],
+  ],
   scopes: [
     ['read', 'scopes must be an array of strings that are not empty, not a string'],
     [[7], 'scopes must be an array of strings that are not empty, not an array'],
@@ -189,7 +197,7 @@ describe('a wrong type', () => {
   })
 
   it.each([null, 0, '', false])('A1 %j is not absent', (value) => {
-    const meant: [string, unknown][] = [['refreshable', false], ['rotateRefreshTokens', false], ['allowInsecureTransport', false], ['refreshRetryWindow', 0], ['clockTolerance', 0]] // prettier-ignore
+    const meant: [string, unknown][] = [['refreshable', false], ['rotateRefreshTokens', false], ['allowInsecureTransport', false], ['refreshRetryWindow', 0], ['clockTolerance', 0], ['clientCacheLifetime', 0], ['notBefore', 0]] // prettier-ignore
     for (const name of Object.keys(wrongTypes)) {
       if (meant.some(([allowed, allowedValue]) => allowed === name && allowedValue === value)) continue
       expect(() => tokenHandler({ [name]: value })).toThrow(ConfigurationError)

@@ -11,7 +11,8 @@ const values = [
   'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse',
   'validateTokenRequest', 'grantResponse', 'errorResponse',
   // For the application
-  'issueAuthorizationCode', 'hashClientSecret', 'bearerHeader',
+  'issueAuthorizationCode', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader',
+  'deleteClient', 'findClient', 'registerClient', 'saveClient',
   // Grants
   'authorizationCode', 'refreshToken', 'clientCredentials',
   // Client authentication
@@ -40,6 +41,7 @@ const types = [
   'AccessTokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'OpaqueOptions',
   'MemoryStore', 'MemoryStoreOptions', 'Store', 'StoredRecord', 'RecordKind', 'ListFilter',
   'Authorization', 'Json', 'JsonObject',
+  'AuthorizationFilter', 'AuthorizationSummary', 'RevocationFilter', 'RegisteredClient', 'StoredClient',
 ] // prettier-ignore
 
 /** The statements of index.ts: what each re-exports, and whether it does nothing but that. */

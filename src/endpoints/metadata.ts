@@ -31,16 +31,16 @@ function metadata(configuration: Configuration): object {
   const hasCodes = grants.has('authorization_code')
   return withoutAbsent({
     issuer,
-    authorization_endpoint: endpointUrl(configuration, 'authorization'),
-    token_endpoint: endpointUrl(configuration, 'token'),
+    authorization_endpoint: endpointUrlIfServed(configuration, 'authorization'),
+    token_endpoint: endpointUrlIfServed(configuration, 'token'),
     token_endpoint_auth_methods_supported: methods,
-    revocation_endpoint: endpointUrl(configuration, 'revocation'),
+    revocation_endpoint: endpointUrlIfServed(configuration, 'revocation'),
     revocation_endpoint_auth_methods_supported: isServed(configuration, 'revocation') ? methods : undefined,
-    introspection_endpoint: endpointUrl(configuration, 'introspection'),
+    introspection_endpoint: endpointUrlIfServed(configuration, 'introspection'),
     introspection_endpoint_auth_methods_supported: isServed(configuration, 'introspection') ? secretMethods : undefined,
-    jwks_uri: endpointUrl(configuration, 'jwks'),
-    registration_endpoint: endpointUrl(configuration, 'registration'),
-    pushed_authorization_request_endpoint: endpointUrl(configuration, 'pushedAuthorization'),
+    jwks_uri: endpointUrlIfServed(configuration, 'jwks'),
+    registration_endpoint: endpointUrlIfServed(configuration, 'registration'),
+    pushed_authorization_request_endpoint: endpointUrlIfServed(configuration, 'pushedAuthorization'),
     require_pushed_authorization_requests: configuration.requirePushedAuthorizationRequests ? true : undefined,
     client_id_metadata_document_supported: configuration.hasClientIdDocuments ? true : undefined,
     // RFC 9207 §3
@@ -67,15 +67,20 @@ const usualPaths = {
   pushedAuthorization: '/oauth2/par',
 } as const
 
-type EndpointName = keyof typeof usualPaths
+/** The name of an endpoint in the option `endpoints`. */
+export type EndpointName = keyof typeof usualPaths
 
-function isServed({ endpoints, served }: Configuration, name: EndpointName): boolean {
-  return name === 'token' || endpoints[name] !== undefined || served.has(name)
+function isServed({ endpoints, servedEndpoints }: Configuration, name: EndpointName): boolean {
+  return name === 'token' || endpoints[name] !== undefined || servedEndpoints.has(name)
 }
 
-function endpointUrl(configuration: Configuration, name: EndpointName): string | undefined {
-  if (!isServed(configuration, name)) return undefined
-  const { issuer = '', endpoints } = configuration
+/** Where an endpoint is, as far as it is served; undefined where it is not. */
+function endpointUrlIfServed(configuration: Configuration, name: EndpointName): string | undefined {
+  return isServed(configuration, name) ? endpointUrl(configuration, name) : undefined
+}
+
+/** Where an endpoint is, or would be. */
+export function endpointUrl({ issuer = '', endpoints }: Configuration, name: EndpointName): string {
   const place = endpoints[name] ?? usualPaths[name]
   return URL.canParse(place) ? place : issuer.replace(/\/$/, '') + place
 }

@@ -51,7 +51,7 @@ export async function accept(
   configuration: Configuration,
   { request, parameters, resource, client }: ClientRequest,
 ): Promise<AcceptedRequest> {
-  configuration.served.add('token')
+  configuration.servedEndpoints.add('token')
   const grant = chooseGrant(parameters, client, configuration)
   const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
   const context = request.context ?? {}

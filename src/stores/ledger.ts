@@ -17,7 +17,8 @@ import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { lateCallback, withinTime } from '../within-time.js'
 import { fromRecord, toRecord, UnreadableRecord } from './authorization-record.js'
-import { recordFormat, type RecordKind, type Store, type StoredRecord } from './store.js'
+import { callStore, type BoundedStore } from './call.js'
+import { recordFormat, unreadableFormat, type ListFilter, type RecordKind, type StoredRecord } from './store.js'
 import { Turns } from './turns.js'
 
 /** What a decision leads to: the state to write, where there is one, and the result that stands once it is written. */
@@ -38,15 +39,14 @@ export interface Alias {
 }
 
 /** What the ledger needs to know. */
-export interface LedgerSettings {
-  readonly store: Store
-  /** Milliseconds that one call may take, and after which a request that goes on losing races gives up. */
-  readonly timeout: number
+export interface LedgerSettings extends BoundedStore {
   /** Milliseconds that a decision may take: it may hold functions of the application. */
   readonly decisionTimeout: number
   readonly issuer: string | undefined
   /** Seconds by which the clocks of the machines may differ. */
   readonly clockTolerance: number
+  /** Authorizations that were made before this instant are unknown. */
+  readonly notBefore?: number | undefined
 }
 
 const versionSize = 22
@@ -70,8 +70,45 @@ export class Ledger {
    */
   async find(id: string): Promise<Authorization | undefined> {
     if (!isAuthorizationId(id)) return undefined
-    const record = await this.#call((store) => store.get(id))
-    return isOurs(record, this.#settings.issuer) ? readable(record, id) : undefined
+    const record = await callStore(this.#settings, (store) => store.get(id))
+    if (!isOurs(record, this.#settings.issuer)) return undefined
+    const authorization = readable(record, id)
+    return this.#isTooOld(authorization) ? undefined : authorization
+  }
+
+  /**
+   * The Authorizations of a subject, of a client, or of both, expired and revoked ones among them. `onUnreadable` is told of each that cannot be
+   * read; the list goes on.
+   *
+   * @throws TemporarilyUnavailable when the store fails.
+   */
+  async *list(filter: ListFilter, onUnreadable: (id: string, cause: unknown) => void): AsyncGenerator<Authorization> {
+    const records = this.#settings.store.list(filter)[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const step = await callStore(this.#settings, () => records.next())
+        if (step.done === true) return
+        const authorization = this.#listed(step.value, onUnreadable)
+        if (authorization !== undefined && !this.#isTooOld(authorization)) yield authorization
+      }
+    } finally {
+      // Not awaited: a store that hangs would hold up its own refusal.
+      records.return?.().catch(() => undefined)
+    }
+  }
+
+  #listed(record: StoredRecord, onUnreadable: (id: string, cause: unknown) => void): Authorization | undefined {
+    if (record.format !== unreadableFormat && !isOurs(record, this.#settings.issuer)) return undefined
+    try {
+      return fromRecord(record)
+    } catch (cause) {
+      onUnreadable(record.id, cause)
+      return undefined
+    }
+  }
+
+  #isTooOld({ createdAt }: Authorization): boolean {
+    return this.#settings.notBefore !== undefined && createdAt < this.#settings.notBefore
   }
 
   /**
@@ -98,44 +135,45 @@ export class Ledger {
    */
   async claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean> {
     const record: StoredRecord = { ...this.#newRecord(this.#guardId(namespace, value), expiresAt), kind: 'guard', data: {} }
-    if (await this.#call((store) => store.create(record))) return true
-    const stored = await this.#call((store) => store.get(record.id))
+    if (await callStore(this.#settings, (store) => store.create(record))) return true
+    const stored = await callStore(this.#settings, (store) => store.get(record.id))
     return stored?.version === record.version
   }
 
   /** Whether a one-time value was claimed, and is still remembered. */
   async wasClaimed(namespace: string, value: string): Promise<boolean> {
-    return (await this.#call((store) => store.get(this.#guardId(namespace, value)))) !== undefined
+    const record: StoredRecord | null | undefined = await callStore(this.#settings, (store) => store.get(this.#guardId(namespace, value)))
+    return isOurs(record, this.#settings.issuer)
   }
 
   /** Keeps plain data under a random text of ours until `expiresAt`. */
   async remember(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<void> {
     const record = { ...this.#newRecord(this.#textId(kind, text), expiresAt), kind, data }
-    if (await this.#call((store) => store.create(record))) return
-    const stored = await this.#call((store) => store.get(record.id))
+    if (await callStore(this.#settings, (store) => store.create(record))) return
+    const stored = await callStore(this.#settings, (store) => store.get(record.id))
     if (stored?.version !== record.version) throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
   }
 
   /** What is kept under a text, or undefined. Its expiry is the caller's to judge. */
   async recall(kind: RecordKind, text: string): Promise<StoredRecord | undefined> {
-    const record = await this.#call((store) => store.get(this.#textId(kind, text)))
+    const record = await callStore(this.#settings, (store) => store.get(this.#textId(kind, text)))
     return isOurs(record, this.#settings.issuer) && record.kind === kind ? record : undefined
   }
 
   /** Replaces what was recalled, unless somebody was faster: then false. */
   async exchange(recalled: StoredRecord, data: JsonObject, expiresAt: number): Promise<boolean> {
     const record = { ...recalled, version: randomText(versionSize), data, expiresAt: Math.max(expiresAt, recalled.expiresAt) }
-    if (await this.#call((store) => store.replace(record, recalled.version))) return true
-    const stored = await this.#call((store) => store.get(record.id))
+    if (await callStore(this.#settings, (store) => store.replace(record, recalled.version))) return true
+    const stored = await callStore(this.#settings, (store) => store.get(record.id))
     return stored?.version === record.version
   }
 
   /** What a text of the application's own points at, or undefined. */
   async findAlias(text: string): Promise<Pick<Alias, 'authorization_id' | 'generation'> | undefined> {
-    const record = await this.#call((store) => store.get(this.#aliasId(text)))
-    if (record === undefined) return undefined
+    const record = await callStore(this.#settings, (store) => store.get(this.#aliasId(text)))
+    if (!isOurs(record, this.#settings.issuer) || record.kind !== 'alias') return undefined
     const { authorization_id, generation } = record.data
-    if (record.kind !== 'alias' || typeof authorization_id !== 'string') return undefined
+    if (typeof authorization_id !== 'string') return undefined
     return typeof generation === 'number' ? { authorization_id, generation } : { authorization_id }
   }
 
@@ -143,7 +181,7 @@ export class Ledger {
   async #writeAlias({ text, authorization_id, generation, expiresAt }: Alias): Promise<void> {
     const data = generation === undefined ? { authorization_id } : { authorization_id, generation }
     const record = { ...this.#newRecord(this.#aliasId(text), expiresAt), kind: 'alias', data } as const
-    if (await this.#call((store) => store.create(record))) return
+    if (await callStore(this.#settings, (store) => store.create(record))) return
     const existing = await this.findAlias(text)
     if (existing?.authorization_id === authorization_id && existing.generation === generation) return
     throw new ServerError(undefined, { reason: 'a generator repeated itself: its text belongs to another authorization' })
@@ -200,17 +238,7 @@ export class Ledger {
   #write(next: Authorization, version: string): Promise<boolean> {
     const record = toRecord(next, version, this.#settings.issuer)
     const replaced = next.version
-    return this.#call((store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))
-  }
-
-  /** One call of the store, bounded in time; whatever goes wrong is a plight of the server. */
-  async #call<T>(work: (store: Store) => Promise<T>): Promise<T> {
-    const { store, timeout } = this.#settings
-    try {
-      return await withinTime(timeout, () => work(store), () => new Error(`the store did not answer within ${timeout} ms`)) // prettier-ignore
-    } catch (cause) {
-      throw new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause })
-    }
+    return callStore(this.#settings, (store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))
   }
 }
 

@@ -26,7 +26,10 @@ export interface Store {
    * caller with the same `version` sees false.
    */
   replace(record: StoredRecord, version: string): Promise<boolean>
-  /** The Authorizations of a subject, of a client, or of both. Those written while it runs may be missing. */
+  /**
+   * The Authorizations of a subject, of a client, or of both. Those written while it runs may be missing; one that cannot be read
+   * is not passed over in silence, but listed as it is, or with the format 0.
+   */
   list(filter: ListFilter): AsyncIterable<StoredRecord>
 }
 
@@ -56,3 +59,6 @@ export interface StoredRecord {
 
 /** The form of `data` that this release writes, and the newest that it reads. */
 export const recordFormat = 1
+
+/** The form of a record in a list that its store could not read. No release writes it. */
+export const unreadableFormat = 0

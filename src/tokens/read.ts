@@ -17,6 +17,8 @@ export interface ReadingPolicy {
   readonly ledger: Ledger
   readonly clock: () => number
   readonly issuer: string | undefined
+  /** The instant before which everything has ended. */
+  readonly notBefore: number | undefined
 }
 
 /** What reading refresh tokens needs of the server. */
@@ -91,7 +93,8 @@ export async function readAccessToken(
   if (reading === undefined) return undefined
   const now = policy.clock()
   if (reading.kind === 'self-contained') {
-    const isActive = now < reading.expiresAt && (!checkRevocation || (await isUnrevoked(reading, policy, now)))
+    const isTooOld = policy.notBefore !== undefined && reading.issuedAt < policy.notBefore
+    const isActive = !isTooOld && now < reading.expiresAt && (!checkRevocation || (await isUnrevoked(reading, policy, now)))
     return isActive ? selfContainedToken(reading) : undefined
   }
   const authorization = await policy.ledger.find(reading.authorization_id)

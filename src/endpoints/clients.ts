@@ -1,0 +1,93 @@
+/**
+ * Clients that are kept in the store, for the application to manage: find, save, delete, register.
+ *
+ * What is stored is what {@link ServerOptions.clients} would hold, with hashes where there were secrets. It is found by the endpoints when the
+ * option `clients` is left out.
+ *
+ * @see RFC 7591 §2, §3.2.1
+ */
+import { hashClientSecret } from '../client-secrets.js'
+import { assertClientFitsServer, isClientId, readClient, type ClientMetadata, type StoredClient } from '../clients.js'
+import { configure } from '../configuration.js'
+import { ServerError } from '../errors.js'
+import type { ServerOptions } from '../options.js'
+import { randomText, secretSize } from '../secrets.js'
+import { revokeAuthorizations } from './authorizations.js'
+
+/**
+ * The client as it is stored, with the hashes of its secrets, or undefined. Reads the store, past every cache.
+ *
+ * @throws TemporarilyUnavailable when the store fails; TypeError for what cannot be a client_id.
+ */
+export async function findClient(options: ServerOptions, client_id: string): Promise<StoredClient | undefined> {
+  assertClientId(client_id, 'findClient')
+  return configure(options).clientRecords.find(client_id)
+}
+
+/**
+ * Stores a client, or changes one. A `client_secret` is stored as its scrypt hash; one that was generated costs less at each request as
+ * `secrets: [{ hash: await hashClientSecret(secret, { generated: true }) }]`. To exchange a secret without a gap store both, the old one with `expiresAt`.
+ *
+ * @throws ConfigurationError when the client contradicts itself or does not fit the server; TemporarilyUnavailable when the store fails.
+ */
+export async function saveClient(options: ServerOptions, client: ClientMetadata): Promise<void> {
+  const { clientRecords, served, forgetClient } = configure(options)
+  assertClientFitsServer(readClient(client, 'the client'), served)
+  await clientRecords.save(await withHashedSecret(client))
+  forgetClient(client.client_id)
+}
+
+/**
+ * Deletes a client of the store and ends all its Authorizations. When this rejects, some may not have ended: call it again.
+ *
+ * A request of the client that is being answered at this moment, and other processes with `clientCacheLifetime`, may still issue a token; its
+ * refresh is refused, because the client is unknown by then.
+ *
+ * @throws TemporarilyUnavailable when the store fails; TypeError for what cannot be a client_id.
+ */
+export async function deleteClient(options: ServerOptions, client_id: string): Promise<void> {
+  assertClientId(client_id, 'deleteClient')
+  const { clientRecords, clock, forgetClient } = configure(options)
+  await clientRecords.remove(client_id, clock())
+  forgetClient(client_id)
+  await revokeAuthorizations(options, { client_id })
+}
+
+/** A client that was registered just now. */
+export type RegisteredClient = StoredClient & {
+  /** Shown this once: only its hash is stored. Absent where the client has none. */
+  readonly client_secret?: string
+  /** In seconds since the epoch. */
+  readonly client_id_issued_at: number
+}
+
+/**
+ * Stores a new client under a random id, with a random secret where its `token_endpoint_auth_method` uses one.
+ *
+ * @throws ConfigurationError when the client contradicts itself or does not fit the server; TemporarilyUnavailable when the store fails.
+ */
+export async function registerClient(
+  options: ServerOptions,
+  metadata: Omit<ClientMetadata, 'client_id' | 'client_secret' | 'secrets'>,
+): Promise<RegisteredClient> {
+  const { clientRecords, served, clock } = configure(options)
+  const { token_endpoint_auth_method: method } = metadata
+  const hasSecret = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
+  const client_secret = hasSecret ? randomText(secretSize) : undefined
+  const client = { ...metadata, client_id: randomText(22) }
+  const secrets = client_secret === undefined ? [] : [{ hash: await hashClientSecret(client_secret, { generated: true }) }]
+  const stored = { ...client, secrets }
+  assertClientFitsServer(readClient(stored, 'the client'), served)
+  if (!(await clientRecords.create(stored))) throw new ServerError(undefined, { reason: 'a new client met one with the same id' })
+  return { ...client, ...(client_secret === undefined ? {} : { client_secret }), client_id_issued_at: clock() }
+}
+
+async function withHashedSecret({ client_secret, ...client }: ClientMetadata): Promise<StoredClient> {
+  if (client_secret === undefined) return client
+  return { ...client, secrets: [{ hash: await hashClientSecret(client_secret) }, ...(client.secrets ?? [])] }
+}
+
+function assertClientId(client_id: unknown, name: string): void {
+  if (typeof client_id !== 'string' || !isClientId(client_id))
+    throw new TypeError(`${name}: client_id must be 1 to 255 visible ASCII characters`)
+}

@@ -1,0 +1,59 @@
+/** A process with a server of its own over a store that others use too. It is told what to do by messages, and answers each. */
+import { authorizationCode, clientCredentials, refreshToken, type ServerOptions } from '../../src/index.js'
+import { ticketGrant } from '../security/races.js'
+import { machine, native, testServer, web, type Form } from './server.js'
+import { readCheckWrite, storeAt, type Address } from './store-of.js'
+
+/** One of the servers in the process. */
+export interface ServerSettings {
+  /** True: the store reads, checks, and then writes. */
+  readonly isBroken?: boolean
+  readonly options?: Pick<ServerOptions, 'refreshRetryWindow' | 'storeTimeout' | 'rotateRefreshTokens'>
+}
+
+/** What the process is started with, as JSON in its first argument. */
+export interface WorkerSettings {
+  readonly address: Address
+  /** The servers by name; all are over the same store. */
+  readonly servers: Readonly<Record<string, ServerSettings>>
+}
+
+/** One call of the server. */
+export interface Call {
+  readonly number: number
+  readonly server: string
+  readonly method: 'token' | 'introspect' | 'revoke' | 'code'
+  readonly form?: Form
+  readonly headers?: Record<string, string>
+}
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as WorkerSettings
+const store = storeAt(settings.address)
+const servers = new Map(
+  Object.entries(settings.servers).map(([name, { isBroken, options }]) => [
+    name,
+    testServer({
+      store: isBroken === true ? readCheckWrite(store) : store,
+      clients: [web, native, { ...machine, grant_types: ['client_credentials', ticketGrant.type] }],
+      grants: [authorizationCode(), refreshToken(), clientCredentials(), ticketGrant],
+      ...options,
+    }),
+  ]),
+)
+
+process.on('message', (call: Call) => {
+  void perform(call).then(
+    (result) => process.send?.({ number: call.number, result }),
+    (error: unknown) => process.send?.({ number: call.number, error: String(error) }),
+  )
+})
+process.on('disconnect', () => process.exit())
+process.send?.('ready')
+
+async function perform({ server: name, method, form = {}, headers = {} }: Call): Promise<unknown> {
+  const server = servers.get(name)
+  if (server === undefined) throw new Error(`there is no server ${name} in this process`)
+  if (method === 'code') return server.code()
+  const { status, json } = await server[method](form, headers)
+  return { status, json }
+}
