@@ -7,7 +7,7 @@
 import bodyParser from 'body-parser'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { configure, type Configuration } from './configuration.js'
-import { corsHeaders, isPreflight, preflightResponse } from './cors.js'
+import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from './endpoints/access-token-requirement.js'
 import { createJwksResponse, type CacheOptions } from './endpoints/jwks.js'
 import { createMetadataResponse } from './endpoints/metadata.js'
@@ -91,20 +91,31 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
     warnIfAlone(configuration, 'requireAccessToken')
-    const request = plainRequest(req, configuration)
+    const head = requestHead(req)
     // A preflight carries no token. With the option cors it is answered here, else by what comes next.
-    if (isPreflight(request)) {
+    if (isPreflight(head)) {
       const { cors } = configuration
       if (cors === undefined) pass(next)
-      else send(res, preflightResponse(request, cors, headerValue(request.headers, 'access-control-request-method') ?? ''))
+      else send(res, preflightResponse(head, cors, headerValue(head.headers, 'access-control-request-method') ?? ''))
       return
     }
-    void check(configuration, request, demand).then((checked) => {
+    void check(configuration, req, demand).then((checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
-      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) pass(next)
-      else send(res, withCors(configuration, request, checked.response))
+      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent'))
+        passWithCors(configuration, head, res, next)
+      else send(res, withCors(configuration, head, checked.response))
     })
   }
+}
+
+/** What comes next answers the page whose preflight was answered here. */
+function passWithCors({ cors }: Configuration, head: RequestHead, res: ServerResponse, next: Next): void {
+  if (cors !== undefined && !res.headersSent) {
+    const { Vary, ...headers } = corsHeaders(head, cors)
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+    if (Vary !== undefined) res.appendHeader('Vary', Vary)
+  }
+  pass(next)
 }
 
 /** Goes on with the next handler. What that throws at once is its framework's to handle. */
@@ -138,9 +149,9 @@ export function metadataHandler(options: ServerOptions, cache: CacheOptions = {}
 /** Asked once when a handler is made, so that what cannot be answered stops the start. */
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
-async function check(configuration: Configuration, request: ProtocolRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
+async function check(configuration: Configuration, req: HostRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
   try {
-    return await checkAccessToken(configuration, request, demand)
+    return await checkAccessToken(configuration, plainRequest(req, configuration), demand)
   } catch (thrown) {
     return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
   }
@@ -162,23 +173,29 @@ async function answer(
   respond: (request: ProtocolRequest) => ProtocolResponse | Promise<ProtocolResponse>,
   method = 'POST',
 ): Promise<void> {
-  const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
+  const head = requestHead(req)
   const { cors } = configuration
   try {
-    if (cors !== undefined && isPreflight(request)) {
-      send(res, preflightResponse(request, cors, method))
+    if (cors !== undefined && isPreflight(head)) {
+      send(res, preflightResponse(head, cors, method))
       return
     }
+    const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
     if (method === 'POST' && request.secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration, req)
-    send(res, withCors(configuration, request, await respond({ ...request, context })))
+    send(res, withCors(configuration, head, await respond({ ...request, context })))
   } catch (thrown) {
-    send(res, withCors(configuration, request, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
+    send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
   }
 }
 
-function withCors({ cors }: Configuration, request: ProtocolRequest, response: ProtocolResponse): ProtocolResponse {
-  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(request, cors) } }
+function withCors({ cors }: Configuration, head: RequestHead, response: ProtocolResponse): ProtocolResponse {
+  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(head, cors) } }
+}
+
+/** What CORS looks at. No function of the application is asked for it, so that reading it cannot fail. */
+function requestHead(req: HostRequest): RequestHead {
+  return { method: req.method ?? '', headers: req.headers }
 }
 
 /** The request as plain data, its body only where something has parsed it already. */

@@ -70,8 +70,8 @@ export class Ledger {
    */
   async find(id: string): Promise<Authorization | undefined> {
     if (!isAuthorizationId(id)) return undefined
-    const record = await this.#call((store) => store.get(id))
-    return isOurs(record, this.#settings.issuer) ? readable(record, id) : undefined
+    const record = await this.#get(id)
+    return record !== undefined && isOurs(record, this.#settings.issuer) ? readable(record, id) : undefined
   }
 
   /**
@@ -99,18 +99,18 @@ export class Ledger {
   async claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean> {
     const record: StoredRecord = { ...this.#newRecord(this.#guardId(namespace, value), expiresAt), kind: 'guard', data: {} }
     if (await this.#call((store) => store.create(record))) return true
-    const stored = await this.#call((store) => store.get(record.id))
+    const stored = await this.#get(record.id)
     return stored?.version === record.version
   }
 
   /** Whether a one-time value was claimed, and is still remembered. */
   async wasClaimed(namespace: string, value: string): Promise<boolean> {
-    return (await this.#call((store) => store.get(this.#guardId(namespace, value)))) !== undefined
+    return (await this.#get(this.#guardId(namespace, value))) !== undefined
   }
 
   /** What a text of the application's own points at, or undefined. */
   async findAlias(text: string): Promise<Pick<Alias, 'authorization_id' | 'generation'> | undefined> {
-    const record = await this.#call((store) => store.get(this.#aliasId(text)))
+    const record = await this.#get(this.#aliasId(text))
     if (record === undefined) return undefined
     const { authorization_id, generation } = record.data
     if (record.kind !== 'alias' || typeof authorization_id !== 'string') return undefined
@@ -177,6 +177,12 @@ export class Ledger {
     return this.#call((store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))
   }
 
+  /** The record with that id. A driver's null means the same as undefined. */
+  async #get(id: string): Promise<StoredRecord | undefined> {
+    const record: StoredRecord | null | undefined = await this.#call((store) => store.get(id))
+    return record ?? undefined
+  }
+
   /** One call of the store, bounded in time; whatever goes wrong is a plight of the server. */
   async #call<T>(work: (store: Store) => Promise<T>): Promise<T> {
     const { store, timeout } = this.#settings
@@ -189,8 +195,8 @@ export class Ledger {
 }
 
 /** A column that is empty reads as null, and means the same as a member that is not there. */
-function isOurs(record: StoredRecord | null | undefined, issuer: string | undefined): record is StoredRecord {
-  return record !== undefined && record !== null && ((record.issuer as string | null | undefined) ?? undefined) === issuer
+function isOurs({ issuer: stored }: { readonly issuer?: string | null }, issuer: string | undefined): boolean {
+  return (stored ?? undefined) === issuer
 }
 
 function readable(record: StoredRecord, id: string): Authorization {

@@ -1,11 +1,12 @@
 /**
  * The rules of the house, over any tree of source files: which layer may import which, and what a file may look like.
  *
- *   index → handlers → endpoints, oauth1 → configuration → workings, strategies → seams → ground
+ *   index → handlers → endpoints, oauth1 → configuration → workings, presets, strategies → shared parts → seams → ground
  *
  * A layer follows from the folder. What is exceptional is listed here by name: the seams, the workings (what uses a seam for everybody: the ledger
- * over the stores, the one place that mints and the one that reads), and the files of the configuration. A new file in a folder of strategies
- * is a strategy, which may import its own seam and the ground and nothing else; a new file in `src` itself is ground.
+ * over the stores, the one place that mints and the one that reads), what the strategies of one folder share, the lists of strategies under one name,
+ * and the files of the configuration. A new file in a folder of strategies is a strategy, which may import its own seam, the shared part of its own
+ * folder and the ground and nothing else; a new file in `src` itself is ground.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
@@ -17,7 +18,8 @@ export interface SourceFile {
   readonly text: string
 }
 
-type Layer = 'index' | 'handlers' | 'endpoint' | 'oauth1' | 'configuration' | 'working' | 'strategy' | 'seam' | 'ground'
+type Layer =
+  'index' | 'handlers' | 'endpoint' | 'oauth1' | 'configuration' | 'working' | 'preset' | 'strategy' | 'shared' | 'seam' | 'ground'
 
 /** The seam of each folder of strategies. */
 export const seams: Readonly<Record<string, string>> = {
@@ -27,16 +29,22 @@ export const seams: Readonly<Record<string, string>> = {
   stores: 'stores/store.ts',
 }
 export const workings = ['stores/authorization-record.ts', 'stores/ledger.ts', 'stores/turns.ts', 'tokens/issue.ts', 'tokens/read.ts']
-export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts']
+export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts', 'strategy-options.ts']
+/** Lists of grants under one name. */
+export const presets = ['presets.ts']
+/** What the strategies of one folder have in common, beside its seam: the claims of every self-contained format. */
+export const shared = ['tokens/claims.ts']
 
 const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
-  index: ['handlers', 'endpoint', 'oauth1', 'configuration', 'strategy', 'seam', 'ground'],
+  index: ['handlers', 'endpoint', 'oauth1', 'configuration', 'preset', 'strategy', 'shared', 'seam', 'ground'],
   handlers: ['endpoint', 'oauth1', 'configuration', 'ground'],
   endpoint: ['endpoint', 'configuration', 'working', 'seam', 'ground'],
   oauth1: ['oauth1', 'configuration', 'working', 'seam', 'ground'],
   configuration: ['configuration', 'working', 'strategy', 'seam', 'ground'],
   working: ['working', 'seam', 'ground'],
-  strategy: ['seam', 'ground'],
+  preset: ['strategy', 'seam', 'ground'],
+  strategy: ['shared', 'seam', 'ground'],
+  shared: ['seam', 'ground'],
   seam: ['ground'],
   ground: ['ground'],
 }
@@ -79,6 +87,7 @@ function layerOf(path: string): Layer | undefined {
   if (path === 'index.ts') return 'index'
   if (path === 'handlers.ts') return 'handlers'
   if (configuration.includes(path)) return 'configuration'
+  if (presets.includes(path)) return 'preset'
   const [folder = '', ...rest] = path.split('/')
   if (rest.length === 0) return 'ground'
   if (folder === 'endpoints') return 'endpoint'
@@ -86,14 +95,16 @@ function layerOf(path: string): Layer | undefined {
   const seam = Object.hasOwn(seams, folder) ? seams[folder] : undefined
   if (seam === undefined) return undefined
   if (path === seam) return 'seam'
+  if (shared.includes(path)) return 'shared'
   return workings.includes(path) ? 'working' : 'strategy'
 }
 
 function isAllowed(from: string, to: string): boolean {
   const [source, target] = [layerOf(from), layerOf(to)]
   if (source === undefined || target === undefined || !mayImport[source].includes(target)) return false
-  // A strategy knows its own seam only.
-  return source !== 'strategy' || target !== 'seam' || posix.dirname(to) === from.split('/')[0]
+  // A strategy knows its own seam only, and what its own folder shares.
+  const isOfFolder = source === 'strategy' || source === 'shared'
+  return !isOfFolder || target === 'ground' || posix.dirname(to) === from.split('/')[0]
 }
 
 /** What a file imports, by whatever syntax: import, export … from, import(), import('…').T, import = require, require(). */
