@@ -151,21 +151,23 @@ export function withoutAccessToken(authorization: Authorization, hash: string, n
 }
 
 /**
- * Without the access tokens that have ended, and the answer that nobody may ask for again. The used code stays, with what its
+ * Without the access tokens that have ended, revoked or not, and the answer that nobody may ask for again. The used code stays, with what its
  * proof needs, and the head stays, because its key tells reuse.
  */
-export function withoutExpired(authorization: Authorization, now: number): Authorization {
+export function withoutExpired({ revokedTokens, ...authorization }: Authorization, now: number): Authorization {
   const accessTokens = authorization.accessTokens.filter((token) => now < token.expiresAt)
+  const mentioned = revokedTokens?.filter((token) => now < token.expiresAt) ?? []
+  const rest = { ...authorization, accessTokens, ...(mentioned.length === 0 ? {} : { revokedTokens: mentioned }) }
   const { refreshToken } = authorization
-  if (refreshToken?.previous === undefined || now < refreshToken.previous.retryUntil) return { ...authorization, accessTokens }
+  if (refreshToken?.previous === undefined || now < refreshToken.previous.retryUntil) return rest
   const { previous: _previous, ...head } = refreshToken
-  return { ...authorization, accessTokens, refreshToken: head }
+  return { ...rest, refreshToken: head }
 }
 
-/** One self-contained access token less; those that have expired since need no mention any more. */
+/** One self-contained access token less. */
 export function withRevokedToken(authorization: Authorization, token: RevokedToken, now: number): Authorization {
-  const others = (authorization.revokedTokens ?? []).filter(({ jti, expiresAt }) => now < expiresAt && jti !== token.jti)
-  return { ...authorization, revokedTokens: [...others, token] }
+  const current = withoutExpired(authorization, now)
+  return { ...current, revokedTokens: [...(current.revokedTokens ?? []), token] }
 }
 
 /** Whether a self-contained access token of it may still be used. */

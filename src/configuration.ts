@@ -175,7 +175,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     refreshTokens,
     responseParameters,
     available,
-    failures: readFailureLimit(members, clock),
+    failures: readFailureLimit(members, clock, callbackTimeout),
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
     servedEndpoints,

@@ -13,6 +13,9 @@ export interface CorsOptions {
   readonly origins: readonly string[] | '*'
 }
 
+/** What these rules look at. */
+export type RequestHead = Pick<ProtocolRequest, 'method' | 'headers'>
+
 const allowedHeaders = 'Authorization, Content-Type, DPoP, MCP-Protocol-Version'
 const exposedHeaders = 'WWW-Authenticate, Retry-After, DPoP-Nonce'
 const preflightLifetime = '600'
@@ -27,7 +30,7 @@ export function readCors(value: unknown): CorsOptions | undefined {
   if (!Array.isArray(origins) || !origins.every(isOrigin)) {
     throw new ConfigurationError("cors.origins must be '*' or an array of origins such as 'https://app.example.com', without path")
   }
-  return { origins }
+  return { origins: [...origins] }
 }
 
 function isOrigin(value: unknown): value is string {
@@ -35,7 +38,7 @@ function isOrigin(value: unknown): value is string {
 }
 
 /** True for the request with which a browser asks beforehand. It carries no credentials, so nothing can be demanded of it. */
-export function isPreflight({ method, headers }: ProtocolRequest): boolean {
+export function isPreflight({ method, headers }: RequestHead): boolean {
   return (
     method === 'OPTIONS' &&
     headerValue(headers, 'origin') !== undefined &&
@@ -44,8 +47,8 @@ export function isPreflight({ method, headers }: ProtocolRequest): boolean {
 }
 
 /** The answer to a preflight. For an origin that may not call it allows nothing. */
-export function preflightResponse(request: ProtocolRequest, cors: CorsOptions, methods: string): ProtocolResponse {
-  const origin = corsHeaders(request, cors)
+export function preflightResponse(head: RequestHead, cors: CorsOptions, methods: string): ProtocolResponse {
+  const origin = corsHeaders(head, cors)
   const isAllowed = 'Access-Control-Allow-Origin' in origin
   const allowed = {
     'Access-Control-Allow-Methods': methods,
@@ -56,7 +59,7 @@ export function preflightResponse(request: ProtocolRequest, cors: CorsOptions, m
 }
 
 /** What is added to every response, refusals too. */
-export function corsHeaders({ headers }: ProtocolRequest, { origins }: CorsOptions): Readonly<Record<string, string>> {
+export function corsHeaders({ headers }: RequestHead, { origins }: CorsOptions): Readonly<Record<string, string>> {
   const exposed = { 'Access-Control-Expose-Headers': exposedHeaders }
   if (origins === '*') return { 'Access-Control-Allow-Origin': '*', ...exposed }
   const origin = headerValue(headers, 'origin')

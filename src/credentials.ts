@@ -19,6 +19,14 @@ const authorizationId = new RegExp(`^${id}$`)
 const secretText = new RegExp(`^(${id})\\.${random}$`)
 const refreshTokenText = new RegExp(`^((${id})\\.(0|[1-9][0-9]{0,9})\\.${random})\\.(${random})$`)
 
+// RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
+const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
+
+/** True for a text that can be sent as a token, whoever made it. */
+export function isTokenText(text: string): boolean {
+  return b64token.test(text)
+}
+
 /** No credential is longer than this; what is longer is not looked at. */
 const maxCredentialSize = 200
 

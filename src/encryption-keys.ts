@@ -8,6 +8,7 @@
  */
 import { createPrivateKey, createPublicKey, createSecretKey, hash, KeyObject, type JsonWebKey } from 'node:crypto'
 import { ConfigurationError } from './errors.js'
+import { readJwkStatement } from './jwk.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 
 /** How the content key of a token is protected. */
@@ -21,7 +22,7 @@ export interface EncryptionKeyOptions {
   readonly key: EncryptionKeyInput
   /** Default: `A256KW` for bytes, `ECDH-ES+A256KW` for an EC or X25519 key; `dir` has to be said. */
   readonly algorithm?: EncryptionAlgorithm
-  /** Default: a hash of the key. */
+  /** Default: the `kid` of a JWK, else a hash of the key. */
   readonly kid?: string
   /** Default `active`. */
   readonly state?: 'next' | 'active' | 'retired'
@@ -63,13 +64,14 @@ export function readEncryptionKeys(options: readonly EncryptionKeyOptions[], whe
 
 function readEncryptionKey(options: EncryptionKeyOptions, where: string): EncryptionKey {
   assertKnownKeys(assertObject(options, where), ['key', 'algorithm', 'kid', 'state'], where)
-  const { state = 'active', algorithm } = options
+  const { state = 'active' } = options
   if (!['next', 'active', 'retired'].includes(state)) throw new ConfigurationError(`${where}: state must be 'next', 'active' or 'retired'`)
   const key = readKey(options.key, where)
-  const alg = algorithmFor(key, algorithm, where)
+  const said = readJwkStatement(options.key, 'enc', where)
+  const alg = algorithmFor(key, options.algorithm ?? said.alg, where)
   const encryptWith = key.type === 'private' ? createPublicKey(key) : key
   const decryptWith = key.type === 'public' ? undefined : key
-  const kid = options.kid ?? fingerprint(encryptWith)
+  const kid = options.kid ?? said.kid ?? fingerprint(encryptWith)
   if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(kid)) throw new ConfigurationError(`${where}: kid must be visible ASCII`)
   return { kid, alg, state, encryptWith, decryptWith }
 }
@@ -88,14 +90,21 @@ function readKey(input: EncryptionKeyInput, where: string): KeyObject {
 function parseKey(input: string | Uint8Array | JsonWebKey): KeyObject {
   if (input instanceof Uint8Array) return createSecretKey(input)
   if (typeof input === 'string') {
-    if (!input.includes('-----BEGIN')) return createSecretKey(Buffer.from(input, 'base64url'))
+    if (!input.includes('-----BEGIN')) return createSecretKey(bytesOf(input))
     return input.includes('PUBLIC KEY') ? createPublicKey(input) : createPrivateKey(input)
   }
-  if (input.kty === 'oct') return createSecretKey(Buffer.from(input.k ?? '', 'base64url'))
+  if (input.kty === 'oct') return createSecretKey(bytesOf(input.k ?? ''))
   return 'd' in input ? createPrivateKey({ key: input, format: 'jwk' }) : createPublicKey({ key: input, format: 'jwk' })
 }
 
-function algorithmFor(key: KeyObject, wanted: EncryptionAlgorithm | undefined, where: string): EncryptionAlgorithm {
+/** Buffer.from would leave out what is not base64url, and make a key of a pass phrase. */
+function bytesOf(text: string): Buffer {
+  const bytes = Buffer.from(text, 'base64url')
+  if (bytes.toString('base64url') !== text) throw new TypeError('not base64url')
+  return bytes
+}
+
+function algorithmFor(key: KeyObject, wanted: unknown, where: string): EncryptionAlgorithm {
   const possible = possibleAlgorithms(key, where)
   const alg = wanted === undefined ? possible[0] : possible.find((name) => name === wanted)
   if (alg !== undefined) return alg

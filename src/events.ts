@@ -73,8 +73,9 @@ export function createEmit(onEvent: EventListener | undefined, clock: () => numb
       if (debug.enabled) debug('%s', JSON.stringify(event))
       // What a subscriber of the channel throws is not seen here: node reports it as an uncaught exception.
       if (events.hasSubscribers) events.publish(event)
-      const answer = onEvent?.(event)
-      if (answer instanceof Promise) answer.catch(() => undefined)
+      const answer: unknown = onEvent?.(event)
+      // A promise of whatever kind, from whatever library.
+      if (typeof answer === 'object' && answer !== null) Promise.resolve(answer).catch(() => undefined)
     } catch {
       // A listener's failure is not the client's, and must not undo what was written.
     }

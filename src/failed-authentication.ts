@@ -5,8 +5,9 @@
  * replaces it where several processes have to share one.
  */
 import { isIPv6 } from 'node:net'
-import { OAuthError } from './errors.js'
+import { OAuthError, ServerError } from './errors.js'
 import { sha256 } from './secrets.js'
+import { lateCallback, withinTime } from './within-time.js'
 
 /** Counts failures. `key` holds no credential and is at most 64 characters long. */
 export interface FailureCounter {
@@ -26,7 +27,8 @@ export interface LimitedTry {
 }
 
 /**
- * Does the work unless it has failed too often; what it throws counts when `isFailure` says so.
+ * Does the work unless it has failed too often; what it throws counts when `isFailure` says so. The limit is looked at again when the work is done:
+ * of many tries at the same time no more are told their outcome than of as many in a row.
  *
  * @throws OAuthError 429 with `Retry-After` when it has failed too often.
  */
@@ -38,15 +40,17 @@ export async function withinFailureLimit<T>(
 ): Promise<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
   const key = failureKey(kind, name, address)
-  const retryAfter = await counter.retryAfter(key)
-  if (retryAfter > 0) {
-    const details = { status: 429, retryAfter, reason: `too many failures for this ${kind} from this address` }
-    throw new OAuthError('temporarily_unavailable', 'too many failed attempts', details)
-  }
+  assertAllowed(kind, await counter.retryAfter(key))
   try {
-    return await work()
+    const outcome = await work()
+    assertAllowed(kind, await counter.retryAfter(key))
+    return outcome
   } catch (thrown) {
-    if (isFailure(thrown)) await counter.failed(key)
+    if (!isFailure(thrown)) throw thrown
+    const retryAfter = counter.retryAfter(key)
+    // The built-in counter is asked and told without a pause, so that no other try comes in between.
+    assertAllowed(kind, typeof retryAfter === 'number' ? retryAfter : await retryAfter)
+    await counter.failed(key)
     throw thrown
   }
 }
@@ -63,6 +67,26 @@ export async function countAgainstLimit(counter: FailureCounter, { kind, name = 
   if (retryAfter > 0)
     throw new OAuthError('temporarily_unavailable', 'too many requests', { status: 429, retryAfter, reason: `too many of ${name}` })
   await counter.failed(key)
+}
+
+function assertAllowed(kind: LimitedTry['kind'], retryAfter: number): void {
+  if (retryAfter <= 0) return
+  const details = { status: 429, retryAfter, reason: `too many failures for this ${kind} from this address` }
+  throw new OAuthError('temporarily_unavailable', 'too many failed attempts', details)
+}
+
+/** A counter of the application: bounded in time, and asked for whole seconds. */
+export function applicationCounter(counter: FailureCounter, timeout: number): FailureCounter {
+  return {
+    async retryAfter(key) {
+      const seconds: unknown = await withinTime(timeout, async () => counter.retryAfter(key), lateCallback)
+      if (typeof seconds === 'number' && Number.isFinite(seconds)) return Math.ceil(seconds)
+      throw new ServerError(undefined, {
+        reason: 'retryAfter of the option failedAuthenticationLimit answered something else than seconds',
+      })
+    },
+    failed: (key) => withinTime(timeout, async () => counter.failed(key), lateCallback),
+  }
 }
 
 const window = 60
@@ -100,8 +124,18 @@ export function createFailureCounter(perMinute: number, clock: () => number): Fa
 }
 
 /** The key under which failures of one name from one address are counted. IPv6 addresses count by their /64. */
-function failureKey(kind: string, name: string, address: string): string {
-  return sha256(JSON.stringify([kind, name, networkOf(address)]))
+function failureKey(kind: LimitedTry['kind'], name: string, address: string): string {
+  // People are often found whatever the case of their name.
+  const counted = kind === 'username' ? name.normalize('NFKC').trim().toLowerCase() : name
+  return sha256(JSON.stringify([kind, counted, networkOf(withoutPort(address))]))
+}
+
+// Some proxies write the port of the client behind its address, and it is new with each connection.
+const addressWithPort = /^(?:(\d+\.\d+\.\d+\.\d+)(?::\d+)?|\[([^\]]+)\](?::\d+)?)$/
+
+function withoutPort(address: string): string {
+  const [, ipv4, ipv6] = addressWithPort.exec(address) ?? []
+  return ipv4 ?? ipv6 ?? address
 }
 
 function networkOf(address: string): string {

@@ -3,7 +3,8 @@
  * knows `req`, `res` and `next`.
  */
 import { configure, type Configuration } from './configuration.js'
-import { isPreflight, preflightResponse } from './cors.js'
+import type { ServerResponse } from 'node:http'
+import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from './endpoints/access-token-requirement.js'
 import { reportRefusal } from './endpoints/client-request.js'
 import { createIntrospectionResponse } from './endpoints/introspection.js'
@@ -15,7 +16,7 @@ import { createPushedAuthorizationResponse } from './endpoints/pushed-authorizat
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
-import { answer, plainRequest, send, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
+import { answer, plainRequest, requestHead, send, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
 import type { ServerOptions } from './options.js'
 import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
 
@@ -63,20 +64,31 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
     warnIfAlone(configuration, 'requireAccessToken')
-    const request = plainRequest(req, configuration)
+    const head = requestHead(req)
     // A preflight carries no token. With the option cors it is answered here, else by what comes next.
-    if (isPreflight(request)) {
+    if (isPreflight(head)) {
       const { cors } = configuration
       if (cors === undefined) pass(next)
-      else send(res, preflightResponse(request, cors, headerValue(request.headers, 'access-control-request-method') ?? ''))
+      else send(res, preflightResponse(head, cors, headerValue(head.headers, 'access-control-request-method') ?? ''))
       return
     }
-    void check(configuration, request, demand, req).then((checked) => {
+    void check(configuration, req, demand).then((checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
-      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) pass(next)
-      else send(res, withCors(configuration, request, checked.response))
+      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent'))
+        passWithCors(configuration, head, res, next)
+      else send(res, withCors(configuration, head, checked.response))
     })
   }
+}
+
+/** What comes next answers the page whose preflight was answered here. */
+function passWithCors({ cors }: Configuration, head: RequestHead, res: ServerResponse, next: Next): void {
+  if (cors !== undefined && !res.headersSent) {
+    const { Vary, ...headers } = corsHeaders(head, cors)
+    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
+    if (Vary !== undefined) res.appendHeader('Vary', Vary)
+  }
+  pass(next)
 }
 
 /** Goes on with the next handler. What that throws at once is its framework's to handle. */
@@ -142,14 +154,9 @@ export function protectedResourceHandler(options: ServerOptions, about: Protecte
 /** Asked once when a handler is made, so that what cannot be answered stops the start. */
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
-async function check(
-  configuration: Configuration,
-  request: ProtocolRequest,
-  demand: AccessTokenDemand,
-  req: HostRequest,
-): Promise<AccessTokenCheck> {
+async function check(configuration: Configuration, req: HostRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
   try {
-    return await checkAccessToken(configuration, request, demand, demand.scopeFor(req))
+    return await checkAccessToken(configuration, plainRequest(req, configuration), demand, demand.scopeFor(req))
   } catch (thrown) {
     return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
   }

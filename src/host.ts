@@ -6,7 +6,7 @@
 import bodyParser from 'body-parser'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Configuration } from './configuration.js'
-import { corsHeaders, isPreflight, preflightResponse } from './cors.js'
+import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
 import { InvalidRequest, ServerError } from './errors.js'
 import { bodyTooLarge, renderError, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
@@ -39,24 +39,30 @@ export async function answer(
   respond: (request: ProtocolRequest) => ProtocolResponse | Promise<ProtocolResponse>,
   method = 'POST',
 ): Promise<void> {
-  const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
+  const head = requestHead(req)
   const { cors } = configuration
   try {
-    if (cors !== undefined && isPreflight(request)) {
-      send(res, preflightResponse(request, cors, method))
+    if (cors !== undefined && isPreflight(head)) {
+      send(res, preflightResponse(head, cors, method))
       return
     }
+    const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
     if (method === 'POST' && request.secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration, req)
-    send(res, withCors(configuration, request, await respond({ ...request, context })))
+    send(res, withCors(configuration, head, await respond({ ...request, context })))
   } catch (thrown) {
-    send(res, withCors(configuration, request, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
+    send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
   }
 }
 
 /** The response with what the option `cors` adds. */
-export function withCors({ cors }: Configuration, request: ProtocolRequest, response: ProtocolResponse): ProtocolResponse {
-  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(request, cors) } }
+export function withCors({ cors }: Configuration, head: RequestHead, response: ProtocolResponse): ProtocolResponse {
+  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(head, cors) } }
+}
+
+/** What CORS looks at. No function of the application is asked for it, so that reading it cannot fail. */
+export function requestHead(req: HostRequest): RequestHead {
+  return { method: req.method ?? '', headers: req.headers }
 }
 
 /** The request as plain data, its body only where something has parsed it already. */

@@ -3,6 +3,7 @@
  *
  * Signing is not here: `node:crypto` with a cached key object does the same in a quarter of the time (`signing-keys.ts`).
  */
+import { isUtf8 } from 'node:buffer'
 import type { KeyObject } from 'node:crypto'
 import { compactDecrypt, CompactEncrypt, compactVerify, errors } from 'jose'
 
@@ -31,15 +32,22 @@ export type KeyByHeader = (kid: string | undefined) => { readonly key: KeyObject
 
 class UnknownKey extends Error {}
 
+// RFC 7515 §7.1: three parts in base64url; RFC 7516 §7.1: five, and the encrypted key may be empty. No padding, no white space.
+const compactJws = /^[\w-]+\.[\w-]+\.[\w-]+$/
+const compactJwe = /^[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
+
 /**
  * Verifies a JWS in compact form (RFC 7515). Undefined when it is malformed, when its key is unknown, when `alg` is not the one of the key, when it has
  * critical parameters, or when the signature is wrong. A key inside the token is never looked at.
  */
 export async function verifyJws(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<VerifiedToken | undefined> {
+  if (!compactJws.test(text)) return undefined
   return authenticated(async () => {
     const { payload, protectedHeader } = await compactVerify(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
       algorithms: [...algorithms],
     })
+    // RFC 7515 §4.1.11: what is critical must be understood, and here nothing is; jose knows `b64`, which RFC 7797 §7 forbids in a JWT.
+    if (protectedHeader.crit !== undefined) return undefined
     const claims: unknown = JSON.parse(utf8(payload))
     if (typeof claims !== 'object' || claims === null) throw new SyntaxError('the claims are not an object')
     return { header: { ...protectedHeader }, claims: { ...claims } }
@@ -55,6 +63,7 @@ export async function encryptJwe(text: string, key: KeyObject, header: Encryptio
  * Decrypts a JWE in compact form. Undefined under the conditions of {@link verifyJws}, for any `enc` but A256GCM, and for compressed text.
  */
 export async function decryptJwe(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<DecryptedToken | undefined> {
+  if (!compactJwe.test(text)) return undefined
   return authenticated(async () => {
     const { plaintext, protectedHeader } = await compactDecrypt(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
       keyManagementAlgorithms: [...algorithms],
@@ -72,11 +81,12 @@ function boundKey(keyFor: KeyByHeader, kid: unknown, alg: unknown): KeyObject {
 }
 
 function utf8(bytes: Uint8Array): string {
-  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8')
+  return Buffer.from(bytes).toString()
 }
 
 /** What `read` returns, or undefined for what jose, JSON and UTF-8 say of a token that is not one. */
-async function authenticated<T>(read: () => Promise<T>): Promise<T | undefined> {
+async function authenticated<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
   try {
     return await read()
   } catch (thrown) {

@@ -75,9 +75,9 @@ export interface ServerOptions {
   readonly defaultGrantType?: string
   /** False: no refresh tokens at all. A function decides for each request. Default true. */
   readonly refreshable?: boolean | ((request: DecidedRequest) => boolean | Promise<boolean>)
-  /** How access tokens are used: `'bearer'` (RFC 6750), the default, or `'mac'`, with a key for each token. Either is accepted at resources. */
+  /** How access tokens are used: `'bearer'` (RFC 6750), or `'mac'` with a key for each token. Either is accepted at resources. Default: `'bearer'`. */
   readonly authenticationMethod?: 'bearer' | 'mac'
-  /** How access tokens are written: `opaque()`, the default, `jwt(…)`, `encrypted(…)`, a format of yours, or a function that writes the text. */
+  /** How access tokens are written: `opaque()`, `jwt(…)`, `encrypted(…)`, a format of yours, or a function that writes the text. Default: `opaque()`. */
   readonly accessTokens?: AccessTokenFormat | AccessTokenGenerator
   /** Writes the texts of refresh tokens: letters, digits and `-._~+/`, hard to guess, never the same twice. Default: random text. */
   readonly refreshTokens?: RefreshTokenGenerator

@@ -12,6 +12,7 @@
  */
 import { createPrivateKey, createPublicKey, hash, KeyObject, sign, constants, type JsonWebKey } from 'node:crypto'
 import { ConfigurationError } from './errors.js'
+import { readJwkStatement } from './jwk.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 
 /** A signature algorithm of RFC 7518 §3.1 or RFC 8037 that this server signs with. */
@@ -25,7 +26,7 @@ export interface SigningKeyOptions {
   readonly key: KeyInput
   /** Default: `ES256`, `EdDSA` or `RS256`, by the kind of the key; `PS256` has to be said. */
   readonly algorithm?: SigningAlgorithm
-  /** Default: the RFC 7638 thumbprint. */
+  /** Default: the `kid` of a JWK, else the RFC 7638 thumbprint. */
   readonly kid?: string
   /** Default `active`. Only a retired key may be a public one. */
   readonly state?: 'next' | 'active' | 'retired'
@@ -50,6 +51,7 @@ export interface SigningKeySet {
 
 const algorithms: readonly SigningAlgorithm[] = ['ES256', 'EdDSA', 'RS256', 'PS256']
 const minRsaBits = 2048
+const minRsaExponent = 65_537n
 
 /**
  * Reads a set of keys.
@@ -91,11 +93,12 @@ function readSigningKey(options: SigningKeyOptions, where: string): SigningKey {
   const { state = 'active' } = options
   if (!['next', 'active', 'retired'].includes(state)) throw new ConfigurationError(`${where}: state must be 'next', 'active' or 'retired'`)
   const { privateKey, publicKey } = readKey(options.key, where)
+  const said = readJwkStatement(options.key, 'sig', where)
   if (privateKey === undefined && state !== 'retired')
     throw new ConfigurationError(`${where}: a key that is not retired must be a private key`)
-  const alg = algorithmFor(publicKey, options.algorithm ?? algorithmOf(options.key), where)
+  const alg = algorithmFor(publicKey, options.algorithm ?? said.alg, where)
   const members = publicMembers(publicKey)
-  const kid = options.kid ?? kidOf(options.key) ?? thumbprint(members)
+  const kid = options.kid ?? said.kid ?? thumbprint(members)
   if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(kid)) throw new ConfigurationError(`${where}: kid must be visible ASCII`)
   return { kid, alg, state, privateKey, publicKey, jwk: { ...members, kid, alg, use: 'sig' } }
 }
@@ -116,14 +119,6 @@ function parseKey(input: string | JsonWebKey): KeyObject {
   return 'd' in input ? createPrivateKey({ key: input, format: 'jwk' }) : createPublicKey({ key: input, format: 'jwk' })
 }
 
-function algorithmOf(input: KeyInput): unknown {
-  return typeof input === 'object' && 'alg' in input ? input.alg : undefined
-}
-
-function kidOf(input: KeyInput): unknown {
-  return typeof input === 'object' && 'kid' in input ? input.kid : undefined
-}
-
 /** The algorithm a key is bound to, once and for all. */
 function algorithmFor(key: KeyObject, wanted: unknown, where: string): SigningAlgorithm {
   const possible = possibleAlgorithms(key, where)
@@ -142,8 +137,11 @@ function possibleAlgorithms(key: KeyObject, where: string): readonly SigningAlgo
   if (type === 'ed25519') return ['EdDSA']
   if (type === 'rsa') {
     // RFC 7518 §3.3: a key of 2048 bits or larger
-    if ((details.modulusLength ?? 0) >= minRsaBits) return ['RS256', 'PS256']
-    throw new ConfigurationError(`${where}: an RSA key must have at least ${minRsaBits} bits`)
+    const { modulusLength = 0, publicExponent = 0n } = details
+    if (modulusLength >= minRsaBits && publicExponent >= minRsaExponent) return ['RS256', 'PS256']
+    throw new ConfigurationError(
+      `${where}: an RSA key must have at least ${minRsaBits} bits, and a public exponent of at least ${minRsaExponent}`,
+    )
   }
   throw new ConfigurationError(
     `${where}: the key must be EC on P-256, Ed25519, or RSA; make one with generateKeyPairSync('ec', { namedCurve: 'P-256' })`,

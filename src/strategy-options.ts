@@ -5,7 +5,7 @@ import { clientSecretBasic, clientSecretPost } from './client-authentication/cli
 import type { ClientAuthenticationMethod } from './client-authentication/method.js'
 import { none } from './client-authentication/none.js'
 import { ConfigurationError } from './errors.js'
-import { createFailureCounter, type FailureCounter } from './failed-authentication.js'
+import { applicationCounter, createFailureCounter, type FailureCounter } from './failed-authentication.js'
 import { authorizationCode } from './grants/authorization-code.js'
 import { clientCredentials } from './grants/client-credentials.js'
 import type { Grant } from './grants/grant.js'
@@ -109,7 +109,7 @@ export function assertFormatFits(format: AccessTokenFormat, type: TokenType, iss
 }
 
 /** @throws ConfigurationError */
-export function readFailureLimit(members: Unchecked, clock: () => number): FailureCounter | undefined {
+export function readFailureLimit(members: Unchecked, clock: () => number, timeout: number): FailureCounter | undefined {
   const { failedAuthenticationLimit: limit = 20 } = members
   if (limit === false) return undefined
   if (typeof limit === 'number') {
@@ -117,7 +117,7 @@ export function readFailureLimit(members: Unchecked, clock: () => number): Failu
     return createFailureCounter(perMinute, clock)
   }
   const { retryAfter, failed } = typeof limit === 'object' && limit !== null ? (limit as Unchecked) : {}
-  if (typeof retryAfter === 'function' && typeof failed === 'function') return limit as FailureCounter
+  if (typeof retryAfter === 'function' && typeof failed === 'function') return applicationCounter(limit as FailureCounter, timeout)
   throw new ConfigurationError(
     'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
   )

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { breachesIn, configuration, entries, parts, readTree, seams, workings } from './support/architecture.js'
+import { breachesIn, configuration, entries, parts, presets, readTree, seams, workings } from './support/architecture.js'
 
 const root = fileURLToPath(new URL('../src', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, '../package.json'), 'utf8')) as { dependencies: Record<string, string> }
@@ -19,9 +19,14 @@ const header = '/** What this file is, and what it leaves to others. */\n'
 
 /** A small tree that breaks no rule. */
 const good: Readonly<Record<string, string>> = {
-  'index.ts': "export { handle } from './handlers.js'\nexport { memory } from './stores/memory.js'\n",
+  'index.ts': "export { handle } from './handlers.js'\nexport { memory } from './stores/memory.js'\nexport { web } from './presets.js'\n",
   'handlers.ts': "import { answer } from './endpoints/token.js'\nexport const handle = (req: unknown, res: unknown) => answer(req, res)\n",
   'endpoints/token.ts': "import { configure } from '../configuration.js'\nimport { Ledger } from '../stores/ledger.js'\nexport const answer = [configure, Ledger]\n",
+  'presets.ts': "import { password } from './grants/password.js'\nexport const web = [password]\n",
+  'strategy-options.ts': "import { password } from './grants/password.js'\nexport const readGrants = [password]\n",
+  'tokens/access-token.ts': "import type { Form } from '../protocol.js'\nexport type AccessTokenFormat = Form\n",
+  'tokens/claims.ts': "import type { AccessTokenFormat } from './access-token.js'\nexport const write: AccessTokenFormat = 1\n",
+  'tokens/jwt.ts': "import { write } from './claims.js'\nexport const jwt = write\n",
   'oauth1/token.ts': "import { parse } from '../protocol.js'\nexport const token = parse\n",
   'configuration.ts': "import { memory } from './stores/memory.js'\nimport type { Options } from './options.js'\nexport const configure = memory as Options\n",
   'options.ts': "import type { Store } from './stores/store.js'\nexport type Options = Store\n",
@@ -58,7 +63,7 @@ describe('src', () => {
   })
 
   it('DESIGN §2 what the rules name exists', () => {
-    for (const path of [...Object.values(seams), ...workings, ...parts, ...entries, ...configuration])
+    for (const path of [...Object.values(seams), ...workings, ...parts, ...entries, ...configuration, ...presets])
       expect([path, existsSync(join(root, path))]).toEqual([path, true])
   })
 })
@@ -87,6 +92,14 @@ describe('a tree', () => {
     ['stores/ledger.ts', "import { memory } from './memory.js'", 'stores/ledger.ts (working) imports stores/memory.ts (strategy)'],
     ['grants/ciba.ts', "import { password } from './password.js'", 'grants/ciba.ts (strategy) imports grants/password.ts (strategy)'],
     ['client-authentication/none.ts', "import { memory } from '../stores/memory.js'", 'client-authentication/none.ts (strategy) imports stores/memory.ts (strategy)'],
+    ['stores/memory.ts', "import { write } from '../tokens/claims.js'", 'stores/memory.ts (strategy) imports tokens/claims.ts (shared)'],
+    ['tokens/claims.ts', "import { jwt } from './jwt.js'", 'tokens/claims.ts (shared) imports tokens/jwt.ts (strategy)'],
+    ['tokens/claims.ts', "import type { Grant } from '../grants/grant.js'", 'tokens/claims.ts (shared) imports grants/grant.ts (seam)'],
+    ['tokens/issue.ts', "import { jwt } from './jwt.js'", 'tokens/issue.ts (working) imports tokens/jwt.ts (strategy)'],
+    ['grants/password.ts', "import { web } from '../presets.js'", 'grants/password.ts (strategy) imports presets.ts (preset)'],
+    ['configuration.ts', "import { web } from './presets.js'", 'configuration.ts (configuration) imports presets.ts (preset)'],
+    ['presets.ts', "import type { Options } from './options.js'", 'presets.ts (preset) imports options.ts (configuration)'],
+    ['strategy-options.ts', "import { answer } from './endpoints/token.js'", 'strategy-options.ts (configuration) imports endpoints/token.ts (endpoint)'],
     ['options.ts', "import { answer } from './endpoints/token.js'", 'options.ts (configuration) imports endpoints/token.ts (endpoint)'],
     ['endpoints/jwks.ts', "import { memory } from '../stores/memory.js'", 'endpoints/jwks.ts (endpoint) imports stores/memory.ts (strategy)'],
     ['endpoints/jwks.ts', "import { token } from '../oauth1/token.js'", 'endpoints/jwks.ts (endpoint) imports oauth1/token.ts (oauth1)'],

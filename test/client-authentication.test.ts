@@ -140,7 +140,8 @@ describe('none', () => {
   })
 
   it('C3 a public client that is registered for client_credentials may not use it', async () => {
-    const server = testServer({ clients: [{ ...native, grant_types: ['authorization_code', 'client_credentials'] }] })
+    const registered = { ...native, grant_types: ['authorization_code', 'client_credentials'] }
+    const server = testServer({ clients: () => registered })
     const response = await server.token({ grant_type, client_id: 'native' })
     expect(response.json.error).toBe('unauthorized_client')
     expect(response.status).toBe(400)

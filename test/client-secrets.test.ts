@@ -106,7 +106,7 @@ describe('one refusal for all', () => {
         return false
       },
     }
-    const policy = { ...registry, clientAuthenticationMethods: [counting], clock: () => start }
+    const policy = { ...registry, clientAuthenticationMethods: [counting], clock: () => start, failures: undefined }
     await expect(authenticateClient({ headers: {}, parameters: {} }, policy)).rejects.toThrow('client authentication failed')
     return work
   }

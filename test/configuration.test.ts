@@ -6,6 +6,7 @@ import {
   ConfigurationError,
   introspectionHandler,
   memoryStore,
+  none,
   refreshToken,
   requireAccessToken,
   revocationHandler,
@@ -119,15 +120,18 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   ],
   refreshable: [['no', 'refreshable must be true, false or a function']],
   authenticationMethod: [
-    ['Bearer', 'authenticationMethod must be \'bearer\'; did you mean "bearer"?'],
-    ['mac', "authenticationMethod must be 'bearer'"],
-    [true, "authenticationMethod must be 'bearer'"],
+    ['Bearer', "authenticationMethod must be 'bearer' or 'mac'; did you mean \"bearer\"?"],
+    ['basic', "authenticationMethod must be 'bearer' or 'mac'"],
+    [true, "authenticationMethod must be 'bearer' or 'mac'"],
   ],
   accessTokens: [
     ['opaque', 'accessTokens must be an object, not a string'],
-    [{ name: 'x', issue: () => '' }, "accessTokens must be a format with name, kind ('reference' or 'self-contained'), issue and read, such as opaque()"], // prettier-ignore
+    [{ name: 'x', issue: () => '' }, "accessTokens must be a function, or a format with name, kind ('reference' or 'self-contained'), issue and read"], // prettier-ignore
   ],
+  refreshTokens: [['random', 'refreshTokens must be a function, not a string']],
+  responseParameters: [[{ a: 1 }, 'responseParameters must be a function, not an object']],
   clientAuthenticationMethods: [
+    [[none(), none()], 'clientAuthenticationMethods has "none" twice'],
     ['none', 'clientAuthenticationMethods must be an array of at least one method'],
     [[], 'clientAuthenticationMethods must be an array of at least one method'],
     [
@@ -140,6 +144,7 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     [{ ...memoryStore(), replace: undefined }, 'store must have the verb replace(); memoryStore() is one that has all'],
     [new Map(), 'store must have the verb create(); memoryStore() is one that has all'],
   ],
+  callbackTimeout: [[0, 'callbackTimeout must be a whole number from 1 to 600000, not 0']],
   storeTimeout: [[0, 'storeTimeout must be a whole number from 1 to 600000, not 0']],
   issuer: [
     [7, 'issuer must be a string that is not empty, not a number'],
@@ -163,6 +168,29 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   beforeGrant: [[true, 'beforeGrant must be a function, not a boolean']],
   authorize: [[{}, 'authorize must be a function, not an object']],
   context: [[{}, 'context must be a function, not an object']],
+  available: [[true, 'available must be a function, not a boolean']],
+  failedAuthenticationLimit: [
+    [0, 'failedAuthenticationLimit must be a whole number from 1 to 1000000, not 0'],
+    [true, 'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)'],
+    [
+      { failed: () => undefined },
+      'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
+    ],
+  ],
+  cors: [
+    ['*', 'cors must be an object, not a string'],
+    [{ origin: '*' }, 'cors has no member "origin"; did you mean "origins"?'],
+    [
+      { origins: ['https://app.example/'] },
+      "cors.origins must be '*' or an array of origins such as 'https://app.example.com', without path",
+    ],
+  ],
+  endpoints: [
+    ['/token', 'endpoints must be an object, not a string'],
+    [{ tokens: '/token' }, 'endpoints has no member "tokens"; did you mean "token"?'],
+    [{ token: 'token' }, 'endpoints.token must be a path that begins with "/", or a URL, without fragment'],
+    [{ token: '/token#a' }, 'endpoints.token must be a path that begins with "/", or a URL, without fragment'],
+  ],
   allowInsecureTransport: [
     ['true', 'allowInsecureTransport must be true or false, not a string'],
     [1, 'allowInsecureTransport must be true or false, not a number'],
@@ -178,7 +206,11 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   ],
   realm: [['a\nb', 'realm must be visible ASCII characters or spaces']],
   onEvent: [['log', 'onEvent must be a function, not a string']],
-  clock: [[1_800_000_000, 'clock must be a function, not a number']],
+  clock: [
+    [1_800_000_000, 'clock must be a function, not a number'],
+    [() => 1_800_000_000_000, 'clock must answer whole seconds since the epoch, as in () => Math.floor(Date.now() / 1000)'],
+    [() => 1_800_000_000.5, 'clock must answer whole seconds since the epoch, as in () => Math.floor(Date.now() / 1000)'],
+  ],
   clockTolerance: [[301, 'clockTolerance must be a whole number from 0 to 300, not 301']],
 }
 
@@ -197,7 +229,7 @@ describe('a wrong type', () => {
   })
 
   it.each([null, 0, '', false])('A1 %j is not absent', (value) => {
-    const meant: [string, unknown][] = [['refreshable', false], ['rotateRefreshTokens', false], ['allowInsecureTransport', false], ['refreshRetryWindow', 0], ['clockTolerance', 0], ['clientCacheLifetime', 0], ['notBefore', 0]] // prettier-ignore
+    const meant: [string, unknown][] = [['refreshable', false], ['clientCacheLifetime', 0], ['notBefore', 0], ['requirePushedAuthorizationRequests', false], ['clientIdMetadataDocuments', false], ['failedAuthenticationLimit', false], ['rotateRefreshTokens', false], ['allowInsecureTransport', false], ['refreshRetryWindow', 0], ['clockTolerance', 0]] // prettier-ignore
     for (const name of Object.keys(wrongTypes)) {
       if (meant.some(([allowed, allowedValue]) => allowed === name && allowedValue === value)) continue
       expect(() => tokenHandler({ [name]: value })).toThrow(ConfigurationError)
@@ -207,7 +239,7 @@ describe('a wrong type', () => {
   it('A1 no message holds the value, which may be a secret', () => {
     for (const name of Object.keys(wrongTypes)) {
       try {
-        tokenHandler({ [name]: { hunter2: 'hunter2' } })
+        tokenHandler({ [name]: { member: 'hunter2' } })
       } catch (error) {
         expect(String(error)).not.toContain('hunter2')
       }
@@ -217,12 +249,19 @@ describe('a wrong type', () => {
 
 describe('an impossible pair', () => {
   it.each<[string, ServerOptions, string]>([
-    ['Y4 an unknown method', { authenticationMethod: 'Mac' as 'bearer' }, "authenticationMethod must be 'bearer'"],
+    [
+      'Y4 an unknown method',
+      { authenticationMethod: 'Mac' as 'bearer' },
+      "authenticationMethod must be 'bearer' or 'mac'; did you mean \"mac\"?",
+    ],
     ['A1 a default grant that refreshable: false takes away', { refreshable: false, defaultGrantType: 'refresh_token' }, 'defaultGrantType "refresh_token" is not the type of one of the grants'], // prettier-ignore
     ['G6 no grant left', { refreshable: false, grants: [refreshToken()] }, 'grants has refreshToken() only, and refreshable: false takes it away; remove one of the two'], // prettier-ignore
     ['C10 two clients of one id', { clients: [machine, machine] }, 'clients has "machine" twice'],
     ['G9 a scope of a client that the server has not', { scopes: ['read'], clients: [{ ...machine, scope: 'reed' }] }, 'client "machine": scope "reed" is not among the server\'s scopes; did you mean "read"?; add it to the option scopes'], // prettier-ignore
     ['G9 a default scope that the server has not', { clients: [{ ...machine, defaultScope: ['x'] }] }, 'client "machine": scope "x" is not among the server\'s scopes; add it to the option scopes'], // prettier-ignore
+    ['G9 a default scope outside the scope', { scopes: ['read', 'write'], clients: [{ ...machine, scope: 'write', defaultScope: 'read write' }] }, 'client "machine": defaultScope must be within scope'], // prettier-ignore
+    ['G7 a public client for client_credentials', { clients: [{ ...native, grant_types: ['authorization_code', 'client_credentials'] }] }, 'client "native": a public client cannot use client_credentials; give it a secret, or take that out of grant_types'], // prettier-ignore
+    ['C8 an unknown member of a secret', { clients: [{ ...machine, secrets: [{ hash: `sha256:${'A'.repeat(43)}`, expires: 7 } as { hash: string }] }] }, 'client "machine": secrets has no member "expires"; did you mean "expiresAt"?'], // prettier-ignore
     ['T11 a grant type that nobody serves', { clients: [{ ...machine, grant_types: ['client_credential'] }] }, 'client "machine": grant_types names "client_credential", which the server does not serve; did you mean "client_credentials"?; add the grant to the option grants'], // prettier-ignore
     ['C10 an unknown member of a client', { clients: [{ ...machine, client_secert: 'x' } as typeof machine] }, 'client "machine" has no member "client_secert"; did you mean "client_secret"?. What is your own goes under "extra".'], // prettier-ignore
     ['G1 codes without redirect_uris', { clients: [{ ...web, redirect_uris: [] }] }, 'client "web": may use authorization_code but has no redirect_uris; add them, or say which grants it uses, as in grant_types: [\'client_credentials\']'], // prettier-ignore

@@ -13,6 +13,7 @@ import {
   revocationHandler,
   tokenHandler,
   type Context,
+  type Handler,
   type ServerOptions,
 } from '../src/index.js'
 import { basic, exchange, machine, testServer, web, type TestServer } from './support/server.js'
@@ -148,7 +149,9 @@ describe('framing', () => {
 
   test('C4 two Authorization headers are refused, at each endpoint and at the guard', async () => {
     const { options } = insecureServer()
-    const handlers = [tokenHandler(options), revocationHandler(options), introspectionHandler(options), requireAccessToken(options)]
+    const guard = requireAccessToken(options)
+    const guarded: Handler = (req, res) => guard(req, res, () => res.end('passed'))
+    const handlers = [tokenHandler(options), revocationHandler(options), introspectionHandler(options), guarded]
     for (const handler of handlers) {
       const connection = await open(handler)
       for (const second of [`authorization: ${authorization}`, 'AUTHORIZATION: Bearer x', 'Authorization:']) {

@@ -36,8 +36,13 @@ function standardPort(text: string): string {
 }
 
 describe('the examples', () => {
-  test('are the four of the README, and the one that npm start runs', () => {
-    expect(names.sort()).toEqual(['authorization-code.ts', 'client-credentials.ts', 'custom-grant.ts', 'protected-resource.ts'])
+  test('are those of the README, and the one that npm start runs', () => {
+    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+    const linked = [...readme.matchAll(/\]\(examples\/([^)]+)\)/g)].map(([, name = '']) => name)
+    expect(names).toEqual(
+      expect.arrayContaining(['authorization-code.ts', 'client-credentials.ts', 'custom-grant.ts', 'protected-resource.ts']),
+    )
+    expect(names.toSorted()).toEqual([...new Set(linked)].sort())
     const { scripts } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
     expect(scripts.start).toContain('examples/client-credentials.ts')
   })

@@ -6,7 +6,14 @@ import connect from 'connect'
 import express from 'express'
 import express4 from 'express4'
 import type { RequestListener } from 'node:http'
-import { introspectionHandler, revocationHandler, tokenHandler, type Handler, type ServerOptions } from '../src/index.js'
+import {
+  introspectionHandler,
+  requireAccessToken,
+  revocationHandler,
+  tokenHandler,
+  type Handler,
+  type ServerOptions,
+} from '../src/index.js'
 import { formType } from './support/requests.js'
 import { basic, machine, testServer } from './support/server.js'
 import { Resources } from './support/wire.js'
@@ -151,7 +158,7 @@ describe('behind a proxy', () => {
     const handler = handlerFor({ trustProxy: (address) => asked.push(address) > 0 })
     const { url } = await resources.listen(handler, '::ffff:127.0.0.1')
     expect((await post(url, viaHttps)).status).toBe(200)
-    expect(asked).toEqual(['127.0.0.1'])
+    expect(new Set(asked)).toEqual(new Set(['127.0.0.1']))
   })
 
   test('R4 a trustProxy that fails is 500', async () => {
@@ -161,6 +168,19 @@ describe('behind a proxy', () => {
     const response = await postTo(handlerFor({ trustProxy }), viaHttps)
     expect(response).toMatchObject({ status: 500, json: { error: 'server_error' } })
     expect(JSON.stringify(response)).not.toContain('canary')
+  })
+
+  test('R4 N1 a trustProxy that fails is 500 at a guard', async () => {
+    const server = testServer({ trustProxy: () => { throw new Error('canary') } }) // prettier-ignore
+    const guard = requireAccessToken(server.options)
+    const response = await postTo((req, res) => guard(req, res, () => res.end('{"passed":true}')), viaHttps)
+    expect(response).toMatchObject({ status: 500, json: { error: 'server_error' } })
+    expect(JSON.stringify(response)).not.toContain('canary')
+  })
+
+  test.each([[1], ['yes'], [Promise.resolve(true)]])('T1 only the word true is trust: %p is none', async (answer) => {
+    const trustProxy = () => answer as unknown as boolean
+    expect(await postTo(handlerFor({ trustProxy }), viaHttps)).toMatchObject({ status: 400, json: refusedHttp })
   })
 })
 

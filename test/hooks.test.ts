@@ -12,7 +12,7 @@ import {
   type ServerOptions,
 } from '../src/index.js'
 import { basic, code_verifier, exchange, formRequest, machine, redirect_uri, testServer, web } from './support/server.js'
-import { invalidGrant, isActive, recordOf, storedServer } from './support/stored.js'
+import { invalidGrant, invalidScope, isActive, recordOf, storedServer } from './support/stored.js'
 
 const serverError = { status: 500, body: '{"error":"server_error","error_description":"the server met an unexpected condition"}' }
 const machineForm = { grant_type: 'client_credentials' }
@@ -92,9 +92,23 @@ describe('checkScope and authorize', () => {
     },
   )
 
-  test.each(['checkScope', 'authorize'] as const)('G9 %s may leave nothing, and may say so asynchronously', async (rule) => {
-    const server = testServer({ [rule]: async () => [] })
-    const { status, json } = await server.token({ ...machineForm, scope: 'read' }, basic(machine))
+  test.each(['checkScope', 'authorize'] as const)(
+    'G9 %s that leaves nothing of a scope is invalid_scope, nothing consumed',
+    async (rule) => {
+      let answer: Scope | undefined = []
+      const { server, store } = storedServer({ [rule]: async () => answer })
+      const code = await server.code({ scope: 'read write' })
+      const { version } = await recordOf(store, code)
+      expect(await server.token(exchange(code), basic(web))).toMatchObject(invalidScope)
+      expect((await recordOf(store, code)).version).toBe(version)
+      answer = undefined
+      expect(await server.token(exchange(code), basic(web))).toMatchObject({ status: 200, json: { scope: 'read write' } })
+    },
+  )
+
+  test.each(['checkScope', 'authorize'] as const)('G9 %s may leave nothing of nothing', async (rule) => {
+    const server = testServer({ scopes: [], [rule]: async () => [] })
+    const { status, json } = await server.token(machineForm, basic(machine))
     expect(status).toBe(200)
     expect(json).not.toHaveProperty('scope')
   })

@@ -6,7 +6,15 @@ import connect from 'connect'
 import express from 'express'
 import express4 from 'express4'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { introspectionHandler, requireAccessToken, revocationHandler, tokenHandler, type Handler, type HostRequest } from '../src/index.js'
+import {
+  introspectionHandler,
+  requireAccessToken,
+  revocationHandler,
+  tokenHandler,
+  type Guard,
+  type Handler,
+  type HostRequest,
+} from '../src/index.js'
 import { formType } from './support/requests.js'
 import { basic, exchange, testServer, web, type TestServer } from './support/server.js'
 import { Resources } from './support/wire.js'
@@ -18,7 +26,7 @@ type Middleware = (req: IncomingMessage, res: ServerResponse, next: (error?: unk
 interface Application {
   readonly parser: Middleware | undefined
   readonly endpoints: Readonly<Record<'/oauth2/token' | '/oauth2/revoke' | '/oauth2/introspect', Handler>>
-  readonly guard: Handler
+  readonly guard: Guard
   readonly resource: (req: HostRequest, res: ServerResponse) => void
 }
 

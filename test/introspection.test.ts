@@ -128,7 +128,15 @@ describe('who may ask', () => {
   })
 
   it('N3 a client that the token names as its audience is told, another one is not', async () => {
-    const token = { client_id: 'web', subject: 'alice', scope: ['read'], resource: ['https://api.example'], issuedAt: start }
+    const token = {
+      client_id: 'web',
+      subject: 'alice',
+      scope: ['read'],
+      audience: ['https://api.example'],
+      issuedAt: start,
+      jti: 'j-1',
+      claims: {},
+    }
     const accessTokens: AccessTokenFormat = {
       name: 'fixed',
       kind: 'self-contained',

@@ -62,9 +62,17 @@ describe('an active token', () => {
     const server = testServer()
     const { access_token } = await server.tokens()
     const { get } = await guarded(server.options)
-    for (const scheme of ['MAC', 'DPoP', 'Basic', 'Token', 'Bearerx']) {
+    for (const scheme of ['DPoP', 'Basic', 'Token', 'Bearerx']) {
       expect(await get({ authorization: `${scheme} ${access_token}` })).toMatchObject({ status: 401, challenge: bare, body: '{}' })
     }
+  })
+
+  it('Y1 N1 a bearer token under the MAC scheme is 401 invalid_token', async () => {
+    const server = testServer()
+    const { access_token } = await server.tokens()
+    const { get } = await guarded(server.options)
+    for (const credentials of [access_token, `id="${access_token}", nonce="1:a", mac="AAAA"`])
+      expect(await get({ authorization: `MAC ${credentials}` })).toMatchObject({ status: 401, challenge: invalidToken })
   })
 
   it('N1 req.auth tells token, client, scopes, expiry, subject and what the application bound to it', async () => {
@@ -132,7 +140,16 @@ describe('no token, a bad token', () => {
   })
 
   it('N1 a malformed header is 401 even where the format would take any text for a token', async () => {
-    const token = { client_id: 'web', subject: undefined, scope: [], resource: [], issuedAt: 0, expiresAt: start + 60 }
+    const token = {
+      client_id: 'web',
+      subject: undefined,
+      scope: [],
+      audience: [],
+      issuedAt: 0,
+      expiresAt: start + 60,
+      jti: 'j-1',
+      claims: {},
+    }
     const accessTokens: AccessTokenFormat = {
       name: 'trusting',
       kind: 'self-contained',
@@ -230,8 +247,8 @@ describe('scope', () => {
     [{ scope: 'reed' }, 'requireAccessToken: scope "reed" is not among the server\'s scopes, so no token can have it; add it to the option scopes'], // prettier-ignore
     [{ optional: 'yes' }, 'requireAccessToken: optional must be true or false, not a string'],
     [{ allowBodyToken: 1 }, 'requireAccessToken: allowBodyToken must be true or false, not a number'],
-    [{ scope: 7 }, 'requireAccessToken: scope must be a string or an array of strings'],
-    [{ scope: [7] }, 'requireAccessToken: scope must be a string or an array of strings'],
+    [{ scope: 7 }, 'requireAccessToken: scope must be scope tokens, as an array or separated by spaces'],
+    [{ scope: [7] }, 'requireAccessToken: scope must be scope tokens, as an array or separated by spaces'],
     ['read', 'requireAccessToken: the second argument must be an object, not a string'],
   ])('N1 requireAccessToken(options, %j) stops the start', (requirement, message) => {
     expect(() => requireAccessToken(testServer().options, requirement as AccessTokenRequirement)).toThrow(message)

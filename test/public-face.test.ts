@@ -6,19 +6,20 @@ import * as face from '../src/index.js'
 
 const values = [
   // Handlers
-  'tokenHandler', 'revocationHandler', 'introspectionHandler', 'requireAccessToken',
+  'tokenHandler', 'revocationHandler', 'introspectionHandler', 'metadataHandler', 'jwksHandler', 'requireAccessToken',
   // Without a framework
-  'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse',
+  'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse', 'createMetadataResponse', 'createJwksResponse',
   'validateTokenRequest', 'grantResponse', 'errorResponse',
   // For the application
-  'issueAuthorizationCode', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader',
-  'deleteClient', 'findClient', 'registerClient', 'saveClient',
+  'issueAuthorizationCode', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
+  'deleteClient', 'findClient', 'registerClient', 'saveClient', 'tokenVerifier',
   // Grants
-  'authorizationCode', 'refreshToken', 'clientCredentials',
+  'authorizationCode', 'refreshToken', 'clientCredentials', 'password',
+  'webApplication', 'legacyApplication', 'backendApplication',
   // Client authentication
   'clientSecretBasic', 'clientSecretPost', 'none',
   // Formats and stores
-  'opaque', 'memoryStore',
+  'opaque', 'jwt', 'encrypted', 'memoryStore',
   // Errors
   'OAuthError', 'InvalidRequest', 'InvalidClient', 'InvalidGrant', 'UnauthorizedClient', 'UnsupportedGrantType', 'InvalidScope',
   'UnvalidatedRequest', 'ConfigurationError',
@@ -26,19 +27,22 @@ const values = [
 
 const types = [
   // Handlers and plain requests
-  'AccessTokenRequirement', 'AuthInfo', 'Handler', 'HostRequest', 'Next',
+  'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
   'Context', 'HeaderFields', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ValidatedTokenRequest',
   // Options, events, errors
-  'ServerOptions', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
+  'ServerOptions', 'CorsOptions', 'EndpointPlaces', 'FailureCounter', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
   'ErrorCode', 'OAuthErrorDetails', 'Scope',
   // Grants
   'Grant', 'GrantRequest', 'GrantDecision', 'NewAuthorization', 'Continuation', 'Repetition', 'Refusal',
-  'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions',
+  'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions', 'PasswordOptions',
   // Clients and their authentication
   'Client', 'ClientMetadata', 'ClientSecret', 'FindClient',
   'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'PresentedCredentials',
   // Tokens, stores, records
-  'AccessTokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'OpaqueOptions',
+  'TokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'FormatServer', 'OpaqueOptions',
+  'JwtFormat', 'JwtOptions', 'ClaimsOptions', 'KeyInput', 'SigningAlgorithm', 'SigningKeyOptions',
+  'EncryptedFormat', 'EncryptedOptions', 'EncryptionAlgorithm', 'EncryptionKeyInput', 'EncryptionKeyOptions',
+  'MacAlgorithm', 'MacRequest',
   'MemoryStore', 'MemoryStoreOptions', 'Store', 'StoredRecord', 'RecordKind', 'ListFilter',
   'Authorization', 'Json', 'JsonObject',
   'AuthorizationFilter', 'AuthorizationSummary', 'RevocationFilter', 'RegisteredClient', 'StoredClient',

@@ -7,7 +7,7 @@ import {
   createTokenResponse,
   memoryStore,
   opaque,
-  type AccessTokenClaims,
+  type TokenClaims,
   type Context,
   type DecidedRequest,
   type Grant,
@@ -53,7 +53,7 @@ describe('context', () => {
       },
       accessTokens: {
         ...format,
-        issue: (token: AccessTokenClaims) => {
+        issue: (token: TokenClaims) => {
           note('accessTokens')(token)
           return format.issue(token)
         },

@@ -76,21 +76,32 @@ describe('one token', () => {
     expect(server.events).toHaveLength(before)
   })
 
-  it('N2 a token that carries everything itself is refused with unsupported_token_type', async () => {
+  it('F7 N2 a token that carries everything itself, and has no Authorization, is noted and inactive from then on', async () => {
     const accessTokens: AccessTokenFormat = {
       name: 'plain',
       kind: 'self-contained',
       issue: () => 'self-contained',
       read: (text) => {
         if (text !== 'self-contained') return undefined
-        const token = { client_id: 'machine', subject: undefined, scope: [], resource: [], issuedAt: 0, expiresAt: 2_000_000_000 }
+        const token = {
+          client_id: 'machine',
+          subject: undefined,
+          scope: [],
+          audience: [],
+          issuedAt: 0,
+          expiresAt: 2_000_000_000,
+          jti: 'j-1',
+          claims: {},
+        }
         return { ...token, kind: 'self-contained', authorization_id: undefined }
       },
     }
     const server = testServer({ accessTokens })
-    const { status, json } = await server.revoke({ token: 'self-contained' }, basic(machine))
-    expect(json).toEqual({ error: 'unsupported_token_type', error_description: 'tokens of this type cannot be revoked' })
-    expect(status).toBe(400)
+    expect(await server.revoke({ token: 'self-contained' }, basic(web))).toEqual(done)
+    expect(await isActive(server, 'self-contained', machine)).toBe(true)
+    expect(await server.revoke({ token: 'self-contained' }, basic(machine))).toEqual(done)
+    expect(await isActive(server, 'self-contained', machine)).toBe(false)
+    expect(server.events.filter(({ type }) => type === 'token.revoked')).toMatchObject([{ client_id: 'machine' }])
   })
 })
 

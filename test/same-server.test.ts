@@ -8,7 +8,7 @@ import {
   requireAccessToken,
   revocationHandler,
   tokenHandler,
-  type Handler,
+  type Guard,
   type ServerOptions,
 } from '../src/index.js'
 import { basic, machine } from './support/server.js'
@@ -24,19 +24,19 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))))
 })
 
-async function listen(handler: Handler): Promise<string> {
+async function listen(handler: Guard): Promise<string> {
   const server = createServer(((req, res) => handler(req, res, () => res.end('passed'))) satisfies RequestListener)
   servers.push(server)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
 }
 
-async function post(handler: Handler, form: Record<string, string>) {
+async function post(handler: Guard, form: Record<string, string>) {
   const response = await fetch(await listen(handler), { method: 'POST', headers: basic(machine), body: new URLSearchParams(form) })
   return { status: response.status, json: (await response.json()) as { access_token?: string; active?: boolean } }
 }
 
-async function visit(handler: Handler, token: string): Promise<number> {
+async function visit(handler: Guard, token: string): Promise<number> {
   return (await fetch(await listen(handler), { headers: { authorization: `Bearer ${token}` } })).status
 }
 

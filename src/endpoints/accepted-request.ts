@@ -26,7 +26,7 @@ export interface AcceptedRequest {
   /** The client's address, where it is known. */
   readonly address: string | undefined
   /** What `claimOnce` was asked for, by namespace and value: judging a request again must not lose to itself. */
-  readonly claims: Map<string, Claim & { readonly isMade: boolean }>
+  readonly claims: Map<string, Claim & { readonly state: 'noted' | 'made' | 'lost' }>
 }
 
 /** A one-time value that a grant wants to use up. */
@@ -109,18 +109,20 @@ export function withheldReason({ client, configuration }: AcceptedRequest, autho
 /** Notes a claim. It is made by {@link claimAll}, once nothing can refuse the request any more. */
 async function claimOnce({ claims, configuration }: AcceptedRequest, claim: Claim): Promise<boolean> {
   const key = JSON.stringify([claim.namespace, claim.value])
-  if (claims.has(key)) return true
+  const known = claims.get(key)
+  if (known !== undefined) return known.state !== 'lost'
   if (await configuration.ledger.wasClaimed(claim.namespace, claim.value)) return false
-  claims.set(key, { ...claim, isMade: false })
+  claims.set(key, { ...claim, state: 'noted' })
   return true
 }
 
-/** Makes the claims that were noted. False when somebody else was first with one of them, which is then forgotten. */
+/** Makes the claims that were noted. False when somebody else was first with one of them: `claimOnce` says so when the request is judged again. */
 export async function claimAll({ claims, configuration }: AcceptedRequest): Promise<boolean> {
   for (const [key, claim] of claims) {
-    if (claim.isMade) continue
-    if (await configuration.ledger.claimOnce(claim.namespace, claim.value, claim.expiresAt)) claims.set(key, { ...claim, isMade: true })
-    else return !claims.delete(key)
+    if (claim.state !== 'noted') continue
+    const isFirst = await configuration.ledger.claimOnce(claim.namespace, claim.value, claim.expiresAt)
+    claims.set(key, { ...claim, state: isFirst ? 'made' : 'lost' })
+    if (!isFirst) return false
   }
   return true
 }

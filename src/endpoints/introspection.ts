@@ -38,12 +38,17 @@ async function describeToken(configuration: Configuration, client: Client, text:
   const concerns = client.introspect || token.client_id === client.client_id || token.audience.includes(client.client_id)
   if (!concerns) return undefined
   return {
-    ...describe(configuration, token),
+    ...describe({ issuer: issuerOf(configuration, token) }, token),
     iat: token.issuedAt,
     exp: token.expiresAt,
     token_type: token.binding === undefined ? 'Bearer' : 'mac',
     ...(token.audience.length === 0 ? {} : { aud: token.audience.length === 1 ? token.audience[0] : token.audience }),
   }
+}
+
+/** A token that says everything itself says who issued it, too. */
+function issuerOf({ accessTokenFormat, issuer }: Configuration, { extra }: ActiveAccessToken): string | undefined {
+  return accessTokenFormat.kind === 'self-contained' && typeof extra.iss === 'string' ? extra.iss : issuer
 }
 
 /** A refresh token is shown to the client that holds it, and to nobody who might take it for an access token. */

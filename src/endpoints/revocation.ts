@@ -8,7 +8,7 @@ import { isTokenLive, withoutAccessToken, withRevocation, withRevokedToken, type
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { wasIssuedWith, type RefreshTokenText } from '../credentials.js'
-import { InvalidRequest } from '../errors.js'
+import { InvalidRequest, OAuthError } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
@@ -39,6 +39,8 @@ async function revokeToken(configuration: Configuration, client: Client, text: s
   const reading = await identifyAccessToken(text, configuration)
   if (reading?.kind === 'self-contained') return revokeSelfContained(configuration, client, reading)
   if (reading === undefined) return
+  // RFC 7009 §2.2.1: unsupported_token_type, rather than a revocation that is confirmed and was not made
+  if (reading.kind === 'sealed') throw new OAuthError('unsupported_token_type', 'a token of this kind cannot be revoked here')
   await change(configuration, client, reading.authorization_id, 'token.revoked', (authorization, now) =>
     opaqueToken(authorization, text, now) === undefined ? undefined : withoutAccessToken(authorization, sha256(text), now),
   )

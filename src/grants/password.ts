@@ -6,6 +6,7 @@
  * @see RFC 6749 §4.3
  */
 import { ConfigurationError, InvalidGrant, InvalidRequest } from '../errors.js'
+import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { Context } from '../protocol.js'
 import type { Grant } from './grant.js'
 
@@ -25,7 +26,9 @@ export interface PasswordOptions {
  *
  * @throws ConfigurationError without `authenticate`.
  */
-export function password({ authenticate, ...rest }: PasswordOptions): Grant {
+export function password(options: PasswordOptions): Grant {
+  assertKnownKeys(assertObject(options, 'password: the argument'), ['authenticate', 'accessTokenLifetime'], 'password')
+  const { authenticate, ...rest } = options
   if (typeof authenticate !== 'function')
     throw new ConfigurationError('password: authenticate must be a function (username, password, context) => subject')
   return {

@@ -70,7 +70,7 @@ export class Ledger {
    */
   async find(id: string): Promise<Authorization | undefined> {
     if (!isAuthorizationId(id)) return undefined
-    const record = await callStore(this.#settings, (store) => store.get(id))
+    const record = await this.#get(id)
     if (!isOurs(record, this.#settings.issuer)) return undefined
     const authorization = readable(record, id)
     return this.#isTooOld(authorization) ? undefined : authorization
@@ -136,13 +136,13 @@ export class Ledger {
   async claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean> {
     const record: StoredRecord = { ...this.#newRecord(this.#guardId(namespace, value), expiresAt), kind: 'guard', data: {} }
     if (await callStore(this.#settings, (store) => store.create(record))) return true
-    const stored = await callStore(this.#settings, (store) => store.get(record.id))
+    const stored = await this.#get(record.id)
     return stored?.version === record.version
   }
 
   /** Whether a one-time value was claimed, and is still remembered. */
   async wasClaimed(namespace: string, value: string): Promise<boolean> {
-    const record: StoredRecord | null | undefined = await callStore(this.#settings, (store) => store.get(this.#guardId(namespace, value)))
+    const record = await this.#get(this.#guardId(namespace, value))
     return isOurs(record, this.#settings.issuer)
   }
 
@@ -150,13 +150,13 @@ export class Ledger {
   async remember(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<void> {
     const record = { ...this.#newRecord(this.#textId(kind, text), expiresAt), kind, data }
     if (await callStore(this.#settings, (store) => store.create(record))) return
-    const stored = await callStore(this.#settings, (store) => store.get(record.id))
+    const stored = await this.#get(record.id)
     if (stored?.version !== record.version) throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
   }
 
   /** What is kept under a text, or undefined. Its expiry is the caller's to judge. */
   async recall(kind: RecordKind, text: string): Promise<StoredRecord | undefined> {
-    const record = await callStore(this.#settings, (store) => store.get(this.#textId(kind, text)))
+    const record = await this.#get(this.#textId(kind, text))
     return isOurs(record, this.#settings.issuer) && record.kind === kind ? record : undefined
   }
 
@@ -164,13 +164,13 @@ export class Ledger {
   async exchange(recalled: StoredRecord, data: JsonObject, expiresAt: number): Promise<boolean> {
     const record = { ...recalled, version: randomText(versionSize), data, expiresAt: Math.max(expiresAt, recalled.expiresAt) }
     if (await callStore(this.#settings, (store) => store.replace(record, recalled.version))) return true
-    const stored = await callStore(this.#settings, (store) => store.get(record.id))
+    const stored = await this.#get(record.id)
     return stored?.version === record.version
   }
 
   /** What a text of the application's own points at, or undefined. */
   async findAlias(text: string): Promise<Pick<Alias, 'authorization_id' | 'generation'> | undefined> {
-    const record = await callStore(this.#settings, (store) => store.get(this.#aliasId(text)))
+    const record = await this.#get(this.#aliasId(text))
     if (!isOurs(record, this.#settings.issuer) || record.kind !== 'alias') return undefined
     const { authorization_id, generation } = record.data
     if (typeof authorization_id !== 'string') return undefined
@@ -185,6 +185,12 @@ export class Ledger {
     const existing = await this.findAlias(text)
     if (existing?.authorization_id === authorization_id && existing.generation === generation) return
     throw new ServerError(undefined, { reason: 'a generator repeated itself: its text belongs to another authorization' })
+  }
+
+  /** The record with that id. A driver's null means the same as undefined. */
+  async #get(id: string): Promise<StoredRecord | undefined> {
+    const record: StoredRecord | null | undefined = await callStore(this.#settings, (store) => store.get(id))
+    return record ?? undefined
   }
 
   #newRecord(id: string, expiresAt: number) {
@@ -243,8 +249,8 @@ export class Ledger {
 }
 
 /** A column that is empty reads as null, and means the same as a member that is not there. */
-function isOurs(record: StoredRecord | null | undefined, issuer: string | undefined): record is StoredRecord {
-  return record !== undefined && record !== null && ((record.issuer as string | null | undefined) ?? undefined) === issuer
+function isOurs(record: StoredRecord | undefined, issuer: string | undefined): record is StoredRecord {
+  return record !== undefined && ((record.issuer as string | null | undefined) ?? undefined) === issuer
 }
 
 function readable(record: StoredRecord, id: string): Authorization {

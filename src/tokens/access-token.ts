@@ -29,9 +29,11 @@ export interface TokenClaims {
  * What a text turned out to be:
  *
  * - `reference`: it names an Authorization, which has to be asked whether the token is one of its own;
- * - `self-contained`: it was verified and says everything itself. Its expiry is still to be judged.
+ * - `self-contained`: it was verified and says everything itself. Its expiry is still to be judged;
+ * - `sealed`: it is encrypted to somebody else, and can neither be accepted nor revoked here.
  */
-export type AccessTokenReading = { readonly kind: 'reference'; readonly authorization_id: string } | SelfContainedReading
+export type AccessTokenReading =
+  { readonly kind: 'reference'; readonly authorization_id: string } | { readonly kind: 'sealed' } | SelfContainedReading
 
 /** A verified token that says everything itself. */
 export interface SelfContainedReading {

@@ -11,14 +11,6 @@ const bearerScheme = /^ *bearer(?: |$)/i
 // RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive
 const bearerCredentials = /^ *bearer +([A-Za-z0-9\-._~+/]+=*) *$/i
 
-// RFC 6750 §2.1: b64token = 1*( ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/" ) *"="
-const b64token = /^[A-Za-z0-9\-._~+/]+=*$/
-
-/** True for a text that can be sent as a bearer token. */
-export function isBearerText(text: string): boolean {
-  return b64token.test(text)
-}
-
 /** The default type of access tokens: `Authorization: Bearer <token>`. */
 export function bearer(): TokenType {
   return {

@@ -3,7 +3,7 @@
  *
  * Static and dynamic claims of the application come first and may replace none of the protected ones.
  */
-import type { JsonObject } from '../authorization.js'
+import { jsonCopy, type JsonObject } from '../authorization.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ConfigurationError, ServerError } from '../errors.js'
 import { formatScope } from '../scope.js'
@@ -12,7 +12,10 @@ import type { FormatServer, SelfContainedReading, TokenClaims } from './access-t
 
 /** What an application may say about the claims of its tokens. */
 export interface ClaimsOptions {
-  /** Claims of your own, or a function of the token. They may hold `aud`, and may not replace iss, exp, nbf, sub, client_id, iat, jti, scope, sub_type. */
+  /**
+   * Claims of your own, or a function of the token. They may not replace iss, exp, nbf, sub, client_id, iat, jti, scope, sub_type. What the function says of
+   * `aud` counts unless a resource was asked for; an `aud` that is always the same is the option `audience`.
+   */
   readonly claims?: JsonObject | ((token: TokenClaims) => JsonObject | Promise<JsonObject>)
   /** Whom tokens are meant for. Default: the resource that was asked for, else the issuer. */
   readonly audience?: string
@@ -23,21 +26,33 @@ export interface ClaimsOptions {
 const protectedClaims: readonly string[] = ['iss', 'exp', 'nbf', 'sub', 'client_id', 'iat', 'jti', 'scope', 'sub_type']
 const jtiSize = 22
 
-/** @throws ConfigurationError when the options are wrong. */
-export function assertClaimsOptions(
-  { claims, audience, issuer }: Readonly<Partial<Record<keyof ClaimsOptions, unknown>>>,
-  where: string,
-): void {
+/**
+ * The options, read once.
+ *
+ * @throws ConfigurationError when they are wrong.
+ */
+export function readClaimsOptions({ claims, audience, issuer }: ClaimsOptions, where: string): ClaimsOptions {
   for (const [name, value] of Object.entries({ audience, issuer })) {
     if (value !== undefined && (typeof value !== 'string' || value === ''))
       throw new ConfigurationError(`${where}: ${name} must be a string that is not empty`)
   }
-  if (claims === undefined || typeof claims === 'function') return
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) {
-    throw new ConfigurationError(`${where}: claims must be an object or a function of the token`)
-  }
+  const named = { ...(audience === undefined ? {} : { audience }), ...(issuer === undefined ? {} : { issuer }) }
+  return claims === undefined ? named : { ...named, claims: typeof claims === 'function' ? claims : readStaticClaims(claims, where) }
+}
+
+function readStaticClaims(claims: JsonObject, where: string): JsonObject {
+  const own = plainClaims(claims)
+  if (own === undefined) throw new ConfigurationError(`${where}: claims must be an object of plain JSON, or a function of the token`)
   const taken = protectedClaims.find((name) => name in claims)
   if (taken !== undefined) throw new ConfigurationError(`${where}: claims must not hold "${taken}", which the server sets itself`)
+  if ('aud' in claims) throw new ConfigurationError(`${where}: claims must not hold "aud"; it is the option audience`)
+  return own
+}
+
+/** Whom tokens are meant for as far as these options know: where they name nobody, it is the server's issuer. */
+export function usualAudience({ audience, issuer }: ClaimsOptions): { audience?: string } {
+  const usual = audience ?? issuer
+  return usual === undefined ? {} : { audience: usual }
 }
 
 /** @throws ConfigurationError when there is no issuer to name. */
@@ -50,21 +65,21 @@ export function assertHasIssuer({ issuer }: ClaimsOptions, server: FormatServer,
 /**
  * The claims of a new token.
  *
- * @throws ServerError when the application's claims replace a protected one.
+ * @throws ServerError when the application's claims replace a protected one, or cannot be written.
  * @see RFC 9068 §2.2
  */
 export async function writeClaims(token: TokenClaims, options: ClaimsOptions): Promise<JsonObject> {
   const { client, subject, scope, resource, issuedAt, expiresAt, authorization_id, extra = {} } = token
   const iss = options.issuer ?? token.issuer ?? ''
   const jti = authorization_id === undefined ? randomText(jtiSize) : `${authorization_id}.${randomText(jtiSize)}`
-  const own = typeof options.claims === 'function' ? await options.claims(token) : (options.claims ?? {})
-  assertUnprotected(own)
+  const own = typeof options.claims === 'function' ? answeredClaims(await options.claims(token)) : (options.claims ?? {})
   return {
     // RFC 9068 §2.2.1: what is known about the authentication
     ...known(extra, ['auth_time', 'acr', 'amr']),
-    aud: resource.length > 1 ? resource : (resource[0] ?? options.audience ?? iss),
     ...own,
     iss,
+    // RFC 9068 §3: the resource that was asked for, else a default
+    aud: resource.length > 1 ? resource : (resource[0] ?? own.aud ?? options.audience ?? iss),
     exp: expiresAt,
     // RFC 9068 §2.2: where no resource owner is involved, the client is the subject
     sub: subject ?? client.client_id,
@@ -72,16 +87,37 @@ export async function writeClaims(token: TokenClaims, options: ClaimsOptions): P
     iat: issuedAt,
     jti,
     ...(scope.length === 0 ? {} : { scope: formatScope(scope) }),
+    // RFC 9700 §4.15: a client whose id is somebody's name must not be taken for that person
     ...(subject === undefined ? { sub_type: 'client' } : {}),
   }
 }
 
-function assertUnprotected(claims: unknown): asserts claims is JsonObject {
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) {
-    throw new ServerError(undefined, { reason: 'the claims function answered something else than an object' })
-  }
-  const taken = protectedClaims.find((name) => name in claims)
+function answeredClaims(claims: unknown): JsonObject {
+  const own = plainClaims(claims)
+  if (own === undefined)
+    throw new ServerError(undefined, { reason: 'the claims function answered something else than an object of plain JSON' })
+  const taken = protectedClaims.find((name) => name in own || name in (claims as object))
   if (taken !== undefined) throw new ServerError(undefined, { reason: `the claims function may not set ${taken}` })
+  if (own.aud !== undefined && readAudience(own.aud).length === 0) {
+    throw new ServerError(undefined, { reason: 'the claims function must answer aud as a string or an array of strings (RFC 7519 §4.1.3)' })
+  }
+  return own
+}
+
+/** A copy as it would be sent, so that no `toJSON` or getter says something else later; undefined when it is not an object of plain JSON. */
+function plainClaims(claims: unknown): JsonObject | undefined {
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined
+  try {
+    return jsonCopy(claims as JsonObject, 'claims')
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 7519 §4.1.3: a string, or an array of strings; empty when it is neither. */
+function readAudience(aud: unknown): readonly string[] {
+  const audience: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
+  return audience.every((item) => typeof item === 'string' && item !== '') ? (audience as readonly string[]) : []
 }
 
 function known(extra: JsonObject, names: readonly string[]): JsonObject {
@@ -101,13 +137,16 @@ export function readClaims(
   const { iss, exp, sub, client_id, iat, jti, aud, nbf, scope = '', sub_type } = claims
   if (iss !== (options.issuer ?? server.issuer) || !isInstant(exp) || !isInstant(iat) || nbf !== undefined) return undefined
   if (typeof sub !== 'string' || typeof client_id !== 'string' || typeof jti !== 'string' || typeof scope !== 'string') return undefined
+  const audience = readAudience(aud)
+  // RFC 9068 §2.2: aud is required
+  if (audience.length === 0) return undefined
   const [id, random] = jti.split('.')
   return {
     kind: 'self-contained',
     client_id,
     subject: sub_type === 'client' ? undefined : sub,
     scope: scope === '' ? [] : scope.split(' '),
-    audience: typeof aud === 'string' ? [aud] : Array.isArray(aud) ? aud.filter((item) => typeof item === 'string') : [],
+    audience,
     issuedAt: iat,
     expiresAt: exp,
     jti,
@@ -116,6 +155,7 @@ export function readClaims(
   }
 }
 
+/** Whole seconds since the epoch. Milliseconds are not: such a token would live for fifty thousand years. */
 function isInstant(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 && value < 100_000_000_000
 }

@@ -7,6 +7,7 @@
  */
 import {
   readEncryptionKeys,
+  type EncryptionKey,
   type EncryptionAlgorithm,
   type EncryptionKeyInput,
   type EncryptionKeyOptions,
@@ -16,7 +17,7 @@ import { ConfigurationError } from '../errors.js'
 import { decryptJwe, encryptJwe } from '../jose.js'
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
-import { assertClaimsOptions, assertHasIssuer, readClaims, writeClaims, type ClaimsOptions } from './claims.js'
+import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
 
 /** Options of {@link encrypted}. One of `key` and `keys`. */
 export interface EncryptedOptions extends ClaimsOptions {
@@ -26,7 +27,7 @@ export interface EncryptedOptions extends ClaimsOptions {
   readonly keys?: readonly EncryptionKeyOptions[]
   /** The algorithm of `key`. Default: `A256KW` for bytes, `ECDH-ES+A256KW` for an EC or X25519 key; `dir` has to be said. */
   readonly algorithm?: EncryptionAlgorithm
-  /** With an asymmetric key: the format that signs what is then encrypted, as in `signWith: jwt({ key })`. */
+  /** With an asymmetric key: the format that signs what is then encrypted, as in `signWith: jwt({ key })`. Claims, audience and issuer are its own. */
   readonly signWith?: AccessTokenFormat
 }
 
@@ -52,28 +53,34 @@ const optionNames: readonly string[] = [
  */
 export function encrypted(options: EncryptedOptions): EncryptedFormat {
   assertKnownKeys(assertObject(options, 'encrypted'), optionNames, 'encrypted')
-  assertClaimsOptions(options, 'encrypted')
+  const claimsOptions = readClaimsOptions(options, 'encrypted')
   const { signWith } = options
+  if (signWith !== undefined && Object.keys(claimsOptions).length > 0) {
+    throw new ConfigurationError('encrypted: with signWith, claims, audience and issuer are options of the format that signs')
+  }
   let keySet = fittingKeys(keyOptions(options), signWith, 'encrypted')
   return {
     name: 'encrypted',
     kind: 'self-contained',
-    ...(options.audience === undefined ? {} : { audience: options.audience }),
+    ...usualAudience(signWith ?? claimsOptions),
     async issue(token: TokenClaims) {
       const { alg, kid, encryptWith } = keySet.active
       const header = { alg, kid, typ: 'at+jwt' }
-      const inner = signWith === undefined ? JSON.stringify(await writeClaims(token, options)) : await signWith.issue(token)
+      const inner = signWith === undefined ? JSON.stringify(await writeClaims(token, claimsOptions)) : await signWith.issue(token)
       return encryptJwe(inner, encryptWith, signWith === undefined ? header : { ...header, cty: 'JWT' })
     },
     async read(text: string, server: FormatServer) {
-      const decrypted = await decryptJwe(text, (kid) => keyOf(keySet, kid), algorithmsOf(keySet))
+      const named: EncryptionKey[] = []
+      const decrypted = await decryptJwe(text, (kid) => keyOf(keySet, kid, named), algorithmsOf(keySet))
+      // Encrypted with a public key of the set: the private half is elsewhere.
+      if (named.some((key) => key.decryptWith === undefined)) return { kind: 'sealed' }
       if (decrypted === undefined) return undefined
       if (signWith !== undefined) return decrypted.header.cty === 'JWT' ? signWith.read?.(decrypted.text, server) : undefined
       const claims = parseClaims(decrypted.text)
-      return claims === undefined || decrypted.header.typ !== 'at+jwt' ? undefined : readClaims(claims, options, server)
+      return claims === undefined || decrypted.header.typ !== 'at+jwt' ? undefined : readClaims(claims, claimsOptions, server)
     },
     assertFits(server: FormatServer) {
-      if (signWith === undefined) assertHasIssuer(options, server, 'encrypted')
+      if (signWith === undefined) assertHasIssuer(claimsOptions, server, 'encrypted')
       else signWith.assertFits?.(server)
     },
     ...(signWith?.jwks === undefined ? {} : { jwks: signWith.jwks }),
@@ -106,9 +113,12 @@ function fittingKeys(options: readonly EncryptionKeyOptions[], signWith: AccessT
   return keySet
 }
 
-function keyOf({ byKid }: EncryptionKeySet, kid: string | undefined) {
-  const found = kid === undefined ? undefined : byKid.get(kid)
-  return found?.decryptWith === undefined ? undefined : { key: found.decryptWith, alg: found.alg }
+/** The key that a token names, which is noted, and can be used where its private half is known. */
+function keyOf({ byKid }: EncryptionKeySet, kid = '', named: EncryptionKey[]) {
+  const found = byKid.get(kid)
+  if (found === undefined) return undefined
+  named.push(found)
+  return found.decryptWith === undefined ? undefined : { key: found.decryptWith, alg: found.alg }
 }
 
 function algorithmsOf({ byKid }: EncryptionKeySet): readonly string[] {

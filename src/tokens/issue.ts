@@ -9,6 +9,7 @@
  */
 import {
   covering,
+  jsonCopy,
   withAccessToken,
   withoutExpired,
   withRefreshToken,
@@ -19,14 +20,14 @@ import {
 } from '../authorization.js'
 import type { Client } from '../clients.js'
 import { ServerError } from '../errors.js'
-import { newRefreshTokenText } from '../credentials.js'
+import { isTokenText, newRefreshTokenText } from '../credentials.js'
 import type { Context } from '../protocol.js'
 import { formatScope, type Scope } from '../scope.js'
 import { sealAnswer, type SealedAnswer } from '../sealed-answer.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import type { Alias } from '../stores/ledger.js'
 import type { AccessTokenFormat, TokenBinding, TokenClaims, TokenType } from './access-token.js'
-import { isBearerText } from './bearer.js'
+import { maxTokenSize } from './read.js'
 
 /** Writes the text of a refresh token. Must be hard to guess and never the same twice. */
 export type RefreshTokenGenerator = (token: TokenClaims) => string | Promise<string>
@@ -118,25 +119,39 @@ async function responseMembers(order: TokenOrder, policy: IssuingPolicy, claims:
     ...binding?.members,
   }
   if (policy.responseParameters === undefined) return members
-  const added: unknown = await policy.responseParameters(claims)
-  if (typeof added !== 'object' || added === null || Array.isArray(added)) {
-    throw new ServerError(undefined, { reason: 'the option responseParameters answered something else than an object' })
-  }
+  const added = addedMembers(await policy.responseParameters(claims))
   const taken = [...protocolMembers, ...Object.keys(members)].find((name) => name in added)
   if (taken !== undefined) throw new ServerError(undefined, { reason: `the option responseParameters may not set ${taken}` })
-  return { ...members, ...(added as JsonObject) }
+  return { ...members, ...added }
+}
+
+/** Copied before anything is written: what cannot be sent must not come to light afterwards. */
+function addedMembers(answer: JsonObject): JsonObject {
+  try {
+    return jsonCopy(answer, 'responseParameters')
+  } catch (cause) {
+    throw new ServerError(undefined, {
+      reason: 'the option responseParameters answered something else than an object of plain JSON',
+      cause,
+    })
+  }
 }
 
 const protocolMembers = ['refresh_token', 'scope', 'error', 'error_description', 'error_uri']
 
 function assertSendable(text: unknown, option: string): string {
-  if (typeof text === 'string' && isBearerText(text)) return text
+  if (typeof text === 'string' && isTokenText(text)) {
+    if (text.length <= maxTokenSize) return text
+    throw new ServerError(undefined, {
+      reason: `the option ${option} made a token of more than ${maxTokenSize} characters, which nobody would read`,
+    })
+  }
   throw new ServerError(undefined, { reason: `the option ${option} answered something else than a text of letters, digits and -._~+/` })
 }
 
 /** A text of the application's own says nothing about where it belongs, so the store has to. */
 function aliases(
-  { accessTokenFormat, refreshTokens }: IssuingPolicy,
+  { accessTokenFormat, refreshTokens, refreshTokenLifetime }: IssuingPolicy,
   refreshed: Refreshed,
   access_token: string,
   claims: TokenClaims,
@@ -148,7 +163,8 @@ function aliases(
   const forAccess = accessTokenFormat.read === undefined ? [{ text: access_token, authorization_id, expiresAt: claims.expiresAt }] : []
   if (refreshTokens === undefined || text === undefined || isNew !== true || head === undefined) return forAccess
   // It is kept as long as the Authorization can live, so that a use of an old one is known for what it is.
-  return [...forAccess, { text, authorization_id, generation: head.generation, expiresAt: authorization.expiresAt }]
+  const expiresAt = Math.max(authorization.expiresAt, authorization.createdAt + refreshTokenLifetime)
+  return [...forAccess, { text, authorization_id, generation: head.generation, expiresAt }]
 }
 
 /** The members of an answer that is given again, with the time that is left. */

@@ -19,7 +19,7 @@ import {
   type SigningKeySet,
 } from '../signing-keys.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
-import { assertClaimsOptions, assertHasIssuer, readClaims, writeClaims, type ClaimsOptions } from './claims.js'
+import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
 
 /** Options of {@link jwt}. One of `key` and `keys`. */
 export interface JwtOptions extends ClaimsOptions {
@@ -51,27 +51,27 @@ const optionNames: readonly string[] = ['key', 'keys', 'algorithm', 'claims', 'a
  */
 export function jwt(options: JwtOptions): JwtFormat {
   assertKnownKeys(assertObject(options, 'jwt'), optionNames, 'jwt')
-  assertClaimsOptions(options, 'jwt')
+  const claimsOptions = readClaimsOptions(options, 'jwt')
   let keySet = readSigningKeys(keyOptions(options), 'jwt')
   let header = protectedHeader(keySet)
   return {
     name: 'jwt',
     kind: 'self-contained',
-    ...(options.audience === undefined ? {} : { audience: options.audience }),
+    ...usualAudience(claimsOptions),
     async issue(token: TokenClaims) {
       // Header and key are taken together: a replacement in between must not separate them.
       const [signedHeader, { active }] = [header, keySet]
-      const text = `${signedHeader}.${base64url(await writeClaims(token, options))}`
+      const text = `${signedHeader}.${base64url(await writeClaims(token, claimsOptions))}`
       return `${text}.${signText(text, active)}`
     },
     async read(text: string, server: FormatServer) {
       const verified = await verifyJws(text, (kid) => keyOf(keySet, kid), algorithmsOf(keySet))
       // RFC 9068 §4: the type must be at+jwt, so that no other JWT of this issuer passes for an access token
       if (verified === undefined || !isAccessTokenType(verified.header.typ)) return undefined
-      return readClaims(verified.claims, options, server)
+      return readClaims(verified.claims, claimsOptions, server)
     },
     assertFits: (server: FormatServer) => {
-      assertHasIssuer(options, server, 'jwt')
+      assertHasIssuer(claimsOptions, server, 'jwt')
     },
     jwks: () => ({ keys: [...keySet.byKid.values()].map(({ jwk }) => jwk) }),
     replaceKeys(keys: readonly SigningKeyOptions[]) {

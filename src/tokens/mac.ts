@@ -119,9 +119,9 @@ function normalisedRequest(
   return lines.map((line) => `${line}\n`).join('')
 }
 
-/** Path and query as they stand in the request line. */
+/** Path and query as they stand in the request line, which has no fragment. */
 function targetOf(url: string): string {
-  const path = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*(.*)$/i.exec(url)?.[1]
+  const path = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^#]*)/i.exec(url)?.[1]
   return path === undefined ? url : path.startsWith('/') ? path : `/${path}`
 }
 

@@ -45,7 +45,8 @@ export interface ActiveAccessToken {
   readonly extra: JsonObject
 }
 
-const maxTokenSize = 16_384
+/** Characters of the longest token that is looked at. */
+export const maxTokenSize = 16_384
 
 /**
  * The refresh token in a text: of our own making by its form, of the application's by its alias; undefined when it is neither.
@@ -90,7 +91,7 @@ export async function readAccessToken(
   checkRevocation: boolean,
 ): Promise<ActiveAccessToken | undefined> {
   const reading = await identifyAccessToken(text, policy)
-  if (reading === undefined) return undefined
+  if (reading === undefined || reading.kind === 'sealed') return undefined
   const now = policy.clock()
   if (reading.kind === 'self-contained') {
     const isTooOld = policy.notBefore !== undefined && reading.issuedAt < policy.notBefore

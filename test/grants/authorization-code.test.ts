@@ -61,7 +61,7 @@ describe('what a code must prove', () => {
     expect(reasons(server)).toEqual([
       ...Array<string>(4).fill('unknown code'),
       'the code was used before',
-      'the code was issued to another client',
+      'it was issued to another client',
       'the authorization was revoked or has expired',
     ])
   })

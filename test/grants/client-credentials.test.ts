@@ -37,7 +37,8 @@ describe('a client that acts for itself', () => {
   })
 
   test('G7 not for public clients, whatever they are registered for', async () => {
-    const server = testServer({ clients: [{ ...native, grant_types: ['authorization_code', 'client_credentials'] }] })
+    const registered = { ...native, grant_types: ['authorization_code', 'client_credentials'] }
+    const server = testServer({ clients: () => registered })
     expect(await server.token({ ...form, client_id: 'native' })).toMatchObject({
       status: 400,
       body: '{"error":"unauthorized_client","error_description":"the client is not authorized to use this grant type"}',

@@ -194,8 +194,8 @@ export const flows: readonly Flow[] = [
     options: { clients: [...clients, box], grants: [authorizationCode(), refreshToken(), clientCredentials(), ticketGrant] },
     prepare: async () => 'ticket-1',
     request: async (server, ticket) => answered(await server.token({ grant_type: ticketGrant.type, ticket }, basic(box))),
-    calls: ['create', 'create'],
-    // The ticket is a proof that was shown: it is spent as soon as it was noted, whatever becomes of the tokens.
-    retry: (tookEffect, call) => ended(tookEffect || call === 2),
+    calls: ['get', 'create', 'create'],
+    // The ticket is a proof that was shown: it is spent as soon as it was claimed, whatever becomes of the tokens.
+    retry: (tookEffect, call) => ended(tookEffect || call === 3),
   },
 ]

@@ -89,7 +89,7 @@ describe('C8 slow hashes do not let a flood of wrong secrets stop the endpoint',
     const slow = {
       client_id: 'slow',
       grant_types: ['client_credentials'],
-      secrets: [{ hash: `scrypt:4096:8:1:${'A'.repeat(22)}:${'A'.repeat(43)}` }],
+      secrets: [{ hash: `scrypt:4096:8:1:${'A'.repeat(22)}:${'E'.repeat(43)}` }],
     }
     const options = { clients: [slow, machine] }
     const ask = async (client_id: string, client_secret: string) =>
@@ -103,6 +103,27 @@ describe('C8 slow hashes do not let a flood of wrong secrets stop the endpoint',
     expect(statuses.filter((status) => status === 503).length).toBeGreaterThan(0)
     expect(statuses.filter((status) => status === 401).length).toBeGreaterThan(0)
     expect(new Set(statuses)).toEqual(new Set([401, 503]))
+  })
+
+  test('C6 C8 names that are made up are all 401, and keep no known client waiting', async () => {
+    const slow = {
+      client_id: 'slow',
+      grant_types: ['client_credentials'],
+      secrets: [{ hash: await hashClientSecret('chosen') }],
+    }
+    const options = { clients: [slow] }
+    const ask = async (client_id: string, client_secret: string) =>
+      parsed(await createTokenResponse(options, formRequest({ grant_type: 'client_credentials' }, basic({ client_id, client_secret }))))
+    let waiting = 60
+    const flood = Array.from({ length: waiting }, async (_, n) => {
+      const { status } = await ask(`unknown-${n}`, 'wrong')
+      waiting--
+      return status
+    })
+    expect((await ask('slow', 'chosen')).status).toBe(200)
+    // Two were being hashed when the client came, and only eight more may wait behind it.
+    expect(waiting).toBeGreaterThan(0)
+    expect(new Set(await Promise.all(flood))).toEqual(new Set([401]))
   })
 })
 

@@ -90,9 +90,10 @@ export class ReferenceModel {
       this.#end(family)
       return 'invalid_grant'
     }
-    // What is spent has been judged already: its scope does not matter any more.
+    // What is spent or over has been judged already: its scope does not matter any more.
+    if (this.now >= family.headUntil) return 'invalid_grant'
     if (scope !== undefined && !scope.every((token) => family.scope.includes(token))) return 'invalid_scope'
-    if (generation === head) return this.now < family.headUntil ? 'ok' : 'invalid_grant'
+    if (generation === head) return 'ok'
     const { access, scope: answered } = family.lastAnswer ?? { access: '', scope: '' }
     const isAlive = family.accessTokens.some(({ name, until }) => name === access && this.now < until)
     return isAlive && answered === (scope ?? family.scope).join(' ') ? 'same answer' : 'ok'

@@ -135,7 +135,7 @@ describe('ids', () => {
     async (id) => {
       let calls = 0
       const store = { ...memoryStore(), get: async () => (calls++, undefined) }
-      const ledger = new Ledger({ store, timeout: 100, issuer: undefined, clockTolerance: 5 })
+      const ledger = new Ledger({ store, timeout: 100, decisionTimeout: 100, issuer: undefined, clockTolerance: 5 })
       expect(await ledger.find(id)).toBeUndefined()
       expect(calls).toBe(0)
     },
@@ -158,11 +158,32 @@ describe('ids', () => {
   })
 })
 
+describe('the null of SQL', () => {
+  const nullable = (memory: Store): Partial<Store> => ({
+    get: async (id) => {
+      const record = await memory.get(id)
+      const row = { issuer: null, subject: null, client_id: null, ...record }
+      return (record === undefined ? null : row) as unknown as StoredRecord | undefined
+    },
+  })
+
+  test('means absent: as an issuer, as a subject, and as a record', async () => {
+    const { server } = over(nullable)
+    const { json } = await server.token(machineForm, basic(machine))
+    const asked = await server.introspect({ token: json.access_token ?? '' }, basic(machine))
+    expect(asked.json).toMatchObject({ active: true, sub: 'machine' })
+    const tokens = await server.tokens()
+    expect(await server.refresh(tokens.refresh_token)).toMatchObject({ status: 200 })
+    expect(await server.token(exchange(`${'a'.repeat(22)}.${'a'.repeat(43)}`), basic(web))).toMatchObject(invalidGrant)
+  })
+})
+
 describe('a record that cannot be read', () => {
   const spoilers: [string, (record: StoredRecord) => StoredRecord][] = [
     ['of a newer format', (record) => ({ ...record, format: 2 })],
     ['of another kind', (record) => ({ ...record, kind: 'alias' })],
     ['without its access tokens', ({ data: { accessTokens: _accessTokens, ...data }, ...record }) => ({ ...record, data })],
+    ['of another id', (record) => ({ ...record, id: 'z'.repeat(22) })],
     ['that is no object', () => 'record' as unknown as StoredRecord],
   ]
   test.each(spoilers)('R4 one %s is 503, and nothing is written over it', async (_what, spoil) => {

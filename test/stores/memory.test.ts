@@ -2,7 +2,15 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { InvalidGrant, memoryStore, type Grant, type ListFilter, type Store, type StoredRecord } from '../../src/index.js'
+import {
+  InvalidGrant,
+  memoryStore,
+  type AccessTokenFormat,
+  type Grant,
+  type ListFilter,
+  type Store,
+  type StoredRecord,
+} from '../../src/index.js'
 import { basic, machine, start, testServer, web } from '../support/server.js'
 import { isActive, storedServer } from '../support/stored.js'
 
@@ -279,14 +287,21 @@ describe('a full store', () => {
       type,
       async authorize({ parameters, claimOnce, now }) {
         if (!(await claimOnce('ticket', parameters.ticket ?? '', now + 60))) throw new InvalidGrant()
-        throw new InvalidGrant('claimed, but of no use')
+        return {}
       },
     }
+    // Its tokens carry everything themselves: without a subject a request leaves its claim in the store, and nothing else.
+    const accessTokens: AccessTokenFormat = { name: 'text', kind: 'self-contained', issue: () => 'text', read: () => undefined }
     const store = memoryStore({ maxRecords: 2, clock: () => start })
-    const server = testServer({ store, clients: [web, { ...machine, grant_types: [type] }], grants: [ticket, { type: 'authorization_code', authorize: () => ({}) }] }) // prettier-ignore
-    for (const name of ['T1', 'T2']) await server.token({ grant_type: type, ticket: name }, basic(machine))
-    expect(await server.token({ grant_type: type, ticket: 'T3' }, basic(machine))).toMatchObject(unavailable)
-    expect(await server.token({ grant_type: 'authorization_code' }, basic(web))).toMatchObject({ status: 200 })
+    const server = testServer({ store, accessTokens, clients: [web, { ...machine, grant_types: [type] }], grants: [ticket, { type: 'authorization_code', authorize: () => ({ subject: 'alice' }) }] }) // prettier-ignore
+    const claim = (name: string) => server.token({ grant_type: type, ticket: name }, basic(machine))
+    const authorize = () => server.token({ grant_type: 'authorization_code' }, basic(web))
+    expect(await claim('T1')).toMatchObject({ status: 200 })
+    for (let count = 0; count < 2; count++) expect(await authorize()).toMatchObject({ status: 200 })
+    expect(await authorize()).toMatchObject(unavailable)
+    expect(await claim('T2')).toMatchObject({ status: 200 })
+    expect(await claim('T3')).toMatchObject(unavailable)
+    expect(store.size).toBe(4)
   })
 
   test('is told once at 80 %, and again after it has emptied below 70 %', async () => {

@@ -13,6 +13,8 @@ export interface RunningExample {
   readonly output: string
   /** The line that begins with `curl`. */
   readonly curlLine: string
+  /** What it printed until now. */
+  printed(): string
   /** Ends the process, by its id. */
   stop(): Promise<void>
 }
@@ -41,7 +43,7 @@ export async function startExample(file: string, ready = /^curl .+\n/m, cwd: URL
     child.once('exit', () => resolve(false))
   })
   if (!(await isReady)) throw new Error(`${file} ended before it was ready: ${complaints}`)
-  return { output, curlLine: /^curl .+$/m.exec(output)?.[0] ?? '', stop }
+  return { output, curlLine: /^curl .+$/m.exec(output)?.[0] ?? '', printed: () => output, stop }
 }
 
 /** Runs a command line as a person would paste it, and returns what it printed. */
