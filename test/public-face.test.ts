@@ -26,7 +26,7 @@ const values = [
 const types = [
   // Handlers and plain requests
   'AccessTokenRequirement', 'AuthInfo', 'Handler', 'HostRequest', 'Next',
-  'Context', 'HeaderFields', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ValidatedTokenRequest',
+  'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',
   // Options, events, errors
   'ServerOptions', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
   'ErrorCode', 'OAuthErrorDetails', 'Scope',

@@ -6,7 +6,7 @@ import type { Authorization } from '../authorization.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import type { Grant, GrantRequest } from '../grants/grant.js'
-import type { Context, Parameters } from '../protocol.js'
+import type { Context, Parameters, ReceivedRequest } from '../protocol.js'
 import { grantableScope, intersectScope, type Scope } from '../scope.js'
 
 /** A request of an authenticated client for a grant that it may use. */
@@ -15,6 +15,7 @@ export interface AcceptedRequest {
   readonly client: Client
   readonly grant: Grant
   readonly parameters: Parameters
+  readonly received: ReceivedRequest
   /** Undefined where the request had no `scope`. */
   readonly requestedScope: Scope | undefined
   readonly context: Context
@@ -24,10 +25,11 @@ export interface AcceptedRequest {
 
 /** The request as a grant sees it, beside the Authorization that its credential names. */
 export function grantRequest(request: AcceptedRequest, authorization: Authorization | undefined): GrantRequest {
-  const { configuration, client, parameters, context } = request
+  const { configuration, client, parameters, received, context } = request
   return {
     client,
     parameters,
+    received,
     context,
     now: configuration.clock(),
     authorization,

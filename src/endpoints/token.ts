@@ -17,6 +17,7 @@ import type { Continuation, Grant, GrantDecision, NewAuthorization } from '../gr
 import type { ServerOptions } from '../options.js'
 import {
   assertTransport,
+  isSecure,
   jsonResponse,
   readForm,
   renderError,
@@ -48,13 +49,15 @@ export async function createTokenResponse(options: ServerOptions, request: Proto
 /** Everything before the grant is looked at: the request is well-formed, and its client is known and may ask. */
 export async function accept(configuration: Configuration, request: ProtocolRequest): Promise<AcceptedRequest> {
   assertTransport(request, 'token', configuration)
-  const { parameters } = await readForm(request, configuration)
+  const { parameters, pairs } = await readForm(request, configuration)
   const client = await authenticateClient({ headers: request.headers, parameters }, configuration)
   const grant = chooseGrant(parameters, client, configuration)
   const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
   const context = request.context ?? {}
   await configuration.beforeGrant?.({ grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) })
-  return { configuration, client, grant, parameters, requestedScope, context, claimed: new Set() }
+  const { url, method, headers } = request
+  const received = { url, method, headers, secure: isSecure(request), form: pairs }
+  return { configuration, client, grant, parameters, received, requestedScope, context, claimed: new Set() }
 }
 
 function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGrantType }: Configuration): Grant {
