@@ -33,7 +33,8 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   index: ['handlers', 'endpoint', 'oauth1', 'configuration', 'strategy', 'seam', 'ground'],
   handlers: ['endpoint', 'oauth1', 'configuration', 'ground'],
   endpoint: ['endpoint', 'configuration', 'working', 'seam', 'ground'],
-  oauth1: ['oauth1', 'configuration', 'working', 'seam', 'ground'],
+  // A house of its own, with a default store like the other one; nothing of that one's configuration and workings.
+  oauth1: ['oauth1', 'strategy', 'seam', 'ground'],
   configuration: ['configuration', 'working', 'strategy', 'seam', 'ground'],
   working: ['working', 'seam', 'ground'],
   strategy: ['seam', 'ground'],
@@ -43,6 +44,8 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
 
 const maxLines = 350
 const ownerless = new Set(['util', 'utils', 'helper', 'helpers', 'common', 'misc', 'types', 'base', 'manager', 'service'])
+/** The files that know the request and response of a framework, one in each house. */
+const shells = ['handlers.ts', 'oauth1/handlers.ts']
 const requestNames = new Set(['req', 'res', 'IncomingMessage', 'ServerResponse'])
 
 /** Every TypeScript file under a folder. */
@@ -137,7 +140,7 @@ function ownFaults({ path, text }: SourceFile, parsed: ts.SourceFile): string[] 
   if (lines > maxLines) faults.push(`${path} has ${lines} lines`)
   if (!/^\/\*\*[\s*]*[^\s*/][^]{20,}?\*\//.test(text)) faults.push(`${path} has no header comment`)
   for (const word of words) if (ownerless.has(word)) faults.push(`${path} is named ${word}`)
-  if (path !== 'handlers.ts') faults.push(...[...requestNamesIn(parsed)].map((name) => `${path} knows ${name}`))
+  if (!shells.includes(path)) faults.push(...[...requestNamesIn(parsed)].map((name) => `${path} knows ${name}`))
   return faults
 }
 
