@@ -17,6 +17,7 @@ export default {
   transform: { '\\.ts$': ['ts-jest', { useESM: true, transpilation: true, tsconfig: '<rootDir>/tsconfig.json' }] },
   moduleNameMapper: {
     '^oauth2-token-handler$': '<rootDir>/src/index.ts',
+    '^oauth2-token-handler/oauth1$': '<rootDir>/src/oauth1/index.ts',
     '^oauth2-token-handler/(.*)$': '<rootDir>/src/$1.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

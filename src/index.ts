@@ -27,7 +27,7 @@ export { createMetadataResponse } from './endpoints/metadata.js'
 export { createTokenResponse } from './endpoints/token.js'
 export { errorResponse, grantResponse, validateTokenRequest } from './endpoints/token-phases.js'
 export type { ValidatedTokenRequest } from './endpoints/token-phases.js'
-export type { Context, HeaderFields, Parameters, ProtocolRequest, ProtocolResponse } from './protocol.js'
+export type { Context, HeaderFields, Pair, Parameters, ProtocolRequest, ProtocolResponse, ReceivedRequest } from './protocol.js'
 
 // For the application
 export { authorizationResponse } from './endpoints/authorization-response.js'

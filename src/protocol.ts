@@ -50,11 +50,22 @@ export interface TransportPolicy {
 /** The parameters of a form body: one value each, empty ones left out. Has no prototype. */
 export type Parameters = Readonly<Partial<Record<string, string>>>
 
+/** One parameter of a form body, decoded. */
+export type Pair = readonly [name: string, value: string]
+
+/** A request whose form body was read, for a proof that covers all of it. Everything in it is untrusted. */
+export interface ReceivedRequest extends Omit<ProtocolRequest, 'body' | 'context'> {
+  /** The body as it came: in its order, with empty and unknown parameters. */
+  readonly form: readonly Pair[]
+}
+
 /** A form body, read. `resource` and `audience` may repeat (RFC 8707 §2, RFC 8693 §2.1), so they stand apart. */
 export interface Form {
   readonly parameters: Parameters
   readonly resource: readonly string[]
   readonly audience: readonly string[]
+  /** All of it, as it came. */
+  readonly pairs: readonly Pair[]
 }
 
 const maxParameters = 100
@@ -184,8 +195,6 @@ function decodeUtf8(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
 }
 
-type Pair = readonly [name: string, value: string]
-
 function parseFormText(text: string): Pair[] {
   const pieces = text.split('&').filter((piece) => piece !== '')
   return pieces.map((piece) => [decodeFormText(nameOf(piece)), decodeFormText(piece.slice(nameOf(piece).length + 1))])
@@ -236,7 +245,7 @@ function collect(pairs: readonly Pair[]): Form {
     // RFC 6749 §3.2: a parameter without a value is treated as if it were omitted
     if (value !== '') parameters[name] = value
   }
-  return { parameters, ...repeatable }
+  return { parameters, ...repeatable, pairs }
 }
 
 // RFC 6749 §5.1: responses with tokens must not be cached

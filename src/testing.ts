@@ -225,7 +225,7 @@ async function listsWhatMatches(store: Store): Promise<void> {
   const both = record({ subject, client_id })
   const foreign = record({ subject, client_id: other })
   const machine = record({ client_id })
-  const hidden = (['alias', 'guard', 'client', 'request'] as const).map((kind) => record({ kind, subject, client_id }))
+  const hidden = (['alias', 'guard', 'client', 'request', 'oauth1'] as const).map((kind) => record({ kind, subject, client_id }))
   for (const stored of [both, foreign, machine, record({ subject: other, client_id: other }), ...hidden]) await store.create(stored)
   assert.deepEqual(await listed(store, { subject }), [both.id, foreign.id].sort())
   assert.deepEqual(await listed(store, { client_id }), [both.id, machine.id].sort())

@@ -103,6 +103,8 @@ describe('a tree', () => {
     ['options.ts', "import { answer } from './endpoints/token.js'", 'options.ts (configuration) imports endpoints/token.ts (endpoint)'],
     ['endpoints/jwks.ts', "import { memory } from '../stores/memory.js'", 'endpoints/jwks.ts (endpoint) imports stores/memory.ts (strategy)'],
     ['endpoints/jwks.ts', "import { token } from '../oauth1/token.js'", 'endpoints/jwks.ts (endpoint) imports oauth1/token.ts (oauth1)'],
+    ['oauth1/options.ts', "import { configure } from '../configuration.js'", 'oauth1/options.ts (oauth1) imports configuration.ts (configuration)'],
+    ['oauth1/records.ts', "import { Ledger } from '../stores/ledger.js'", 'oauth1/records.ts (oauth1) imports stores/ledger.ts (working)'],
     ['endpoints/jwks.ts', "import { handle } from '../handlers.js'", 'endpoints/jwks.ts (endpoint) imports handlers.ts (handlers)'],
     ['protocol.ts', "import { handle } from './index.js'", 'protocol.ts (ground) imports index.ts (index)'],
   ] // prettier-ignore

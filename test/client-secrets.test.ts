@@ -96,7 +96,15 @@ describe('one refusal for all', () => {
   /** How many secrets of which kind were compared for one request. */
   async function workFor(client_id: string, clients: readonly ClientMetadata[]): Promise<string[]> {
     const served = { scopes: [], grantTypes: ['client_credentials'], methods: ['client_secret_basic', 'none'] }
-    const registry = createClientRegistry(clients, { ...served, timeout: 1000, emit: () => undefined, warn: () => undefined })
+    const stored = { find: () => undefined, isSearched: () => false }
+    const registry = createClientRegistry(clients, {
+      ...served,
+      stored,
+      documents: undefined,
+      timeout: 1000,
+      emit: () => undefined,
+      warn: () => undefined,
+    })
     const work: string[] = []
     const counting: ClientAuthenticationMethod = {
       name: 'client_secret_basic',

@@ -169,6 +169,21 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   authorize: [[{}, 'authorize must be a function, not an object']],
   context: [[{}, 'context must be a function, not an object']],
   available: [[true, 'available must be a function, not a boolean']],
+  clientIdMetadataDocuments: [
+    ['yes', 'clientIdMetadataDocuments must be an object, not a string'],
+    [{ acept: () => true }, 'clientIdMetadataDocuments has no member "acept"; did you mean "accept"?'],
+  ],
+  implies: [
+    ['read', 'implies must be an object, not a string'],
+    [{ read: ['wrtie'] }, 'implies: "read" is not among the server\'s scopes'],
+  ],
+  resources: [
+    ['https://api.example', 'resources must be an array of strings that are not empty, not a string'],
+    [['api'], 'resources: "api" must be an absolute URI without fragment, as in https://api.example.com/mcp'],
+    [['https://api.example#x'], 'resources: "https://api.example#x" must be an absolute URI without fragment'],
+    [['https://API.example', 'https://api.example/'], 'resources has "https://api.example/" twice'],
+  ],
+  requirePushedAuthorizationRequests: [['yes', 'requirePushedAuthorizationRequests must be true or false, not a string']],
   failedAuthenticationLimit: [
     [0, 'failedAuthenticationLimit must be a whole number from 1 to 1000000, not 0'],
     [true, 'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)'],

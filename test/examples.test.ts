@@ -50,7 +50,7 @@ describe('the examples', () => {
   test.each(names)('%s has at most 60 lines and a header that says how to run it', (name) => {
     expect(source(name).trimEnd().split('\n').length).toBeLessThanOrEqual(60)
     expect(headerLine(name, 'Run it')).toMatch(new RegExp(`^npm start$|^npx tsx examples/${name}$`))
-    expect(headerLine(name, 'Try it')).toMatch(/^curl -k https:\/\/localhost:3000\//)
+    expect(headerLine(name, 'Try it')).toMatch(/^curl -k '?https:\/\/localhost:3000\//)
     expect(headerLine(name, 'Answer')).toMatch(/^\{.+\}$/)
   })
 
@@ -80,6 +80,13 @@ describe('the examples', () => {
     expect(JSON.parse(await paste(`${curlLine} -d scope=write`)).error).toBe('invalid_scope')
     expect(masked(await paste(curlLine))).toBe(headerLine('custom-grant.ts', 'Answer'))
     expect(await paste(curlLine)).toBe(headerLine('custom-grant.ts', 'Again'))
+  })
+
+  test('O1 oauth1.ts: the URL that its client signed gets the answer of its header, once', async () => {
+    const { curlLine } = await start('oauth1.ts')
+    expect(standardPort(curlLine).replace(/\?.+'/, "?<signed>'")).toBe(headerLine('oauth1.ts', 'Try it'))
+    expect(await paste(curlLine)).toBe(headerLine('oauth1.ts', 'Answer'))
+    expect(await paste(`${curlLine} -o /dev/null -w "%{http_code} %header{www-authenticate}"`)).toBe('401 OAuth realm="oauth1"')
   })
 
   test('N5 authorization-code.ts: consent page, redirect with state, exchange with the verifier, once', async () => {

@@ -28,7 +28,7 @@ const values = [
 const types = [
   // Handlers and plain requests
   'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
-  'Context', 'HeaderFields', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ValidatedTokenRequest',
+  'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',
   // Options, events, errors
   'ServerOptions', 'CorsOptions', 'EndpointPlaces', 'FailureCounter', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
   'ErrorCode', 'OAuthErrorDetails', 'Scope',

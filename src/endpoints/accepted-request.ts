@@ -7,7 +7,7 @@ import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
 import type { Grant, GrantRequest } from '../grants/grant.js'
-import type { Context, Parameters } from '../protocol.js'
+import type { Context, Parameters, ReceivedRequest } from '../protocol.js'
 import { grantableResources } from '../resources.js'
 import { grantableScope, intersectScope, type Scope } from '../scope.js'
 import { identifyRefreshToken } from '../tokens/read.js'
@@ -18,6 +18,7 @@ export interface AcceptedRequest {
   readonly client: Client
   readonly grant: Grant
   readonly parameters: Parameters
+  readonly received: ReceivedRequest
   /** Undefined where the request had no `scope`. */
   readonly requestedScope: Scope | undefined
   /** The `resource` parameters; empty where the request had none. */
@@ -61,10 +62,11 @@ export function grantRequest(
   presented: PresentedCredential,
   authorization: Authorization | undefined,
 ): GrantRequest {
-  const { configuration, client, parameters, context } = request
+  const { configuration, client, parameters, received, context } = request
   return {
     client,
     parameters,
+    received,
     context,
     now: configuration.clock(),
     refreshToken: presented.refreshToken,

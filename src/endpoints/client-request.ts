@@ -7,7 +7,15 @@ import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { TemporarilyUnavailable, toOAuthError, type OAuthError } from '../errors.js'
-import { assertTransport, readForm, renderError, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import {
+  assertTransport,
+  readForm,
+  renderError,
+  type Pair,
+  type Parameters,
+  type ProtocolRequest,
+  type ProtocolResponse,
+} from '../protocol.js'
 
 /** A well-formed request, and the client that sent it. */
 export interface ClientRequest {
@@ -15,6 +23,8 @@ export interface ClientRequest {
   readonly parameters: Parameters
   /** The `resource` parameters (RFC 8707). */
   readonly resource: readonly string[]
+  /** All parameters as they came. */
+  readonly pairs: readonly Pair[]
   readonly client: Client
 }
 
@@ -26,9 +36,9 @@ export interface ClientRequest {
 export async function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Promise<ClientRequest> {
   if (configuration.available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
   assertTransport(request, endpoint, configuration)
-  const { parameters, resource } = await readForm(request, configuration)
+  const { parameters, resource, pairs } = await readForm(request, configuration)
   const { headers, address } = request
-  return { request, parameters, resource, client: await authenticateClient({ headers, parameters, address }, configuration) }
+  return { request, parameters, resource, pairs, client: await authenticateClient({ headers, parameters, address }, configuration) }
 }
 
 /** Answers a request of a client. What is thrown becomes the error response; it does not reject. */

@@ -35,7 +35,7 @@ export async function createPushedAuthorizationResponse(options: ServerOptions, 
   return answerClient(configuration, 'pushed authorization', request, async ({ client, parameters, resource }) => {
     // RFC 9126 §2.1: the request must not refer to another
     if (parameters.request_uri !== undefined) throw new InvalidRequest('request_uri must not be pushed')
-    const form = { parameters: withoutClientParameters(parameters), resource, audience: [] }
+    const form = { parameters: withoutClientParameters(parameters), resource, audience: [], pairs: [] }
     registeredRedirectUri(client, parameters.redirect_uri)
     readAuthorizationRequest(configuration, client, form)
     const reference = randomText(secretSize)
@@ -86,6 +86,7 @@ async function openFor({ ledger, clock }: Configuration, record: StoredRecord, b
     parameters: { ...(parameters as Record<string, string>), client_id: typeof client_id === 'string' ? client_id : '' },
     resource: resource as readonly string[],
     audience: [],
+    pairs: [],
   }
   if (typeof owner === 'string') return equalInConstantTime(owner, browser) ? { form, record } : undefined
   const until = clock() + lifetimeInBrowser

@@ -15,7 +15,7 @@ import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
 import type { ServerOptions } from '../options.js'
-import { jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { isSecure, jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { formatScope, isWithinScope, parseScope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
 import { issueTokens, repeatedMembers, type TokenOrder } from '../tokens/issue.js'
@@ -49,7 +49,7 @@ export async function createTokenResponse(options: ServerOptions, request: Proto
 /** The client may use the grant that it asks for, and may be granted the scope that it asks for. */
 export async function accept(
   configuration: Configuration,
-  { request, parameters, resource, client }: ClientRequest,
+  { request, parameters, resource, pairs, client }: ClientRequest,
 ): Promise<AcceptedRequest> {
   configuration.servedEndpoints.add('token')
   const grant = chooseGrant(parameters, client, configuration)
@@ -60,6 +60,7 @@ export async function accept(
     client,
     grant,
     parameters,
+    received: { url: request.url, method: request.method, headers: request.headers, secure: isSecure(request), form: pairs },
     requestedScope,
     requestedResources: resource,
     context,

@@ -9,7 +9,7 @@ import type { Client } from '../clients.js'
 import type { RefreshTokenText } from '../credentials.js'
 import type { OAuthError } from '../errors.js'
 import type { EventType } from '../events.js'
-import type { Context, Parameters } from '../protocol.js'
+import type { Context, Parameters, ReceivedRequest } from '../protocol.js'
 import type { Scope } from '../scope.js'
 import type { SealedAnswer } from '../sealed-answer.js'
 
@@ -40,6 +40,8 @@ export interface GrantRequest {
   readonly client: Client
   /** Everything in the body, untrusted. */
   readonly parameters: Parameters
+  /** The request as it came in, untrusted, for a proof that covers all of it. */
+  readonly received: ReceivedRequest
   /** What the application knows about the request, trusted. */
   readonly context: Context
   /** Now, in seconds since the epoch. */

@@ -15,7 +15,7 @@ export class UnreadableDocument extends Error {
 /** One row of a table of records, as drivers return it: numbers may be text, JSON may be parsed. */
 export type Row = Readonly<Partial<Record<string, unknown>>>
 
-const kinds: readonly string[] = ['authorization', 'alias', 'guard', 'client', 'request'] satisfies RecordKind[]
+const kinds: readonly string[] = ['authorization', 'alias', 'guard', 'client', 'request', 'oauth1'] satisfies RecordKind[]
 
 /**
  * The JSON of what has no column.

@@ -37,8 +37,8 @@ export interface Store {
 export type ListFilter =
   { readonly subject: string; readonly client_id?: string } | { readonly client_id: string; readonly subject?: undefined }
 
-/** What a record is for. Only an `authorization` has an id that a credential can name. */
-export type RecordKind = 'authorization' | 'alias' | 'guard' | 'client' | 'request'
+/** What a record is for. Only an `authorization` has an id that an OAuth 2 credential can name, and is found by `list`. */
+export type RecordKind = 'authorization' | 'alias' | 'guard' | 'client' | 'request' | 'oauth1'
 
 /** One record. `data` is plain JSON; the other members are what a store may index. */
 export interface StoredRecord {

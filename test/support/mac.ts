@@ -76,7 +76,8 @@ export function signedGet(draft: Draft, token: MacToken, signing: Signing = {}):
 /** Asks the guard of a resource: `accepted`, or the response. */
 export async function ask({ options }: TestServer, request: ProtocolRequest, requirement: AccessTokenRequirement = {}) {
   const configuration = configure(options)
-  const checked = await checkAccessToken(configuration, request, readRequirement(configuration, requirement))
+  const demand = readRequirement(configuration, requirement)
+  const checked = await checkAccessToken(configuration, request, demand, demand.scopeFor(undefined))
   return checked.outcome === 'accepted' ? checked.outcome : checked.response
 }
 

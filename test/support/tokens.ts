@@ -106,7 +106,8 @@ export const goodClaims = {
 export async function present(options: ServerOptions, token: string, requirement: AccessTokenRequirement = {}): Promise<AccessTokenCheck> {
   const configuration = configure(options)
   const request = { method: 'GET', url: '/notes', headers: { authorization: `Bearer ${token}` } }
-  return checkAccessToken(configuration, request, readRequirement(configuration, requirement))
+  const demand = readRequirement(configuration, requirement)
+  return checkAccessToken(configuration, request, demand, demand.scopeFor(undefined))
 }
 
 /** The status that a protected resource answers: 200 where it lets pass. */

@@ -1,0 +1,231 @@
+/**
+ * What an application configures for OAuth 1, and `configureOAuth1`: options in, configuration out, or a `ConfigurationError`.
+ *
+ * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
+ */
+import { ConfigurationError } from '../errors.js'
+import { createEmit, type Emit, type EventListener } from '../events.js'
+import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
+import type { Context } from '../protocol.js'
+import { memoryStore } from '../stores/memory.js'
+import type { Store } from '../stores/store.js'
+import { createClientLookUp, type ClientLookUp, type FindOAuth1Client, type OAuth1Client } from './clients.js'
+import { Records } from './records.js'
+import { createSealer, type Sealer, type SealingSecret } from './sealing.js'
+import { signatureMethods as knownMethods, type SignatureMethod } from './signature.js'
+import { createStandIns, type StandIns } from './stand-ins.js'
+
+/** Token credentials that are about to be handed out. */
+export interface IssuedTokenCredentials {
+  readonly client_id: string
+  readonly subject: string
+  readonly realms: readonly string[]
+  readonly context: Context
+}
+
+/** The options of an OAuth 1 server. Durations are whole seconds unless another unit is named. */
+export interface OAuth1Options {
+  /** The registered clients, or a function that finds one by its identifier. What it throws is answered 500. */
+  readonly clients: readonly OAuth1Client[] | FindOAuth1Client
+  /** Server keys under which the secrets of clients and tokens are sealed. The first one seals, all of them open. */
+  readonly secrets: readonly SealingSecret[]
+  /** Where credentials and nonces are kept. Default: `memoryStore()`, which ends with the process and warns in production. */
+  readonly store?: Store
+  /** The signature methods that are accepted. Default: HMAC-SHA256 and HMAC-SHA1. PLAINTEXT works over TLS only. */
+  readonly signatureMethods?: readonly SignatureMethod[]
+  /** What tokens may be limited to. Default: nothing, so that every token is good for everything. */
+  readonly realms?: readonly string[]
+  /** The realm in challenges. Default `oauth1`. */
+  readonly realm?: string
+  /**
+   * Scheme and authority that clients sign, such as `https://api.example.com`. Default: the `Host` of the request, and `https` when
+   * it came over TLS. Set it where a proxy changes either, and where clients also talk to servers of others: a
+   * request signed for one of those cannot be replayed here then.
+   */
+  readonly origin?: string
+  /** How far the clock of a client may be off, either way. Nonces are kept that long. Default 600. */
+  readonly timestampWindow?: number
+  /** How long a user may take to agree, and the client to come back. Default 600. */
+  readonly temporaryCredentialsLifetime?: number
+  /** How long tokens work; OAuth 1 has no way to refresh one. Default 31,536,000 (a year). */
+  readonly tokenLifetime?: number
+  /** Members to add to the response with token credentials. They may not replace a protocol member. */
+  readonly responseParameters?: (token: IssuedTokenCredentials) => Readonly<Record<string, string | number | boolean>>
+  /** Trusted facts about a request, for `responseParameters`. Gets the request object of the framework. */
+  readonly context?: (request: never) => Context | Promise<Context>
+  /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
+  readonly allowInsecureTransport?: boolean
+  /** Whether `X-Forwarded-Proto` of the peer with that address is believed. For Connect and node:http. Default: nobody's. */
+  readonly trustProxy?: (address: string) => boolean
+  /** The largest body in bytes. Default 16,384. */
+  readonly maxBodySize?: number
+  /** Milliseconds that one call of the store, or of the clients function, may take before the answer is 503. Default 2000. */
+  readonly storeTimeout?: number
+  /** The name of this server, where several share a store. Default: none. */
+  readonly issuer?: string
+  /** Told what happens. What it throws is swallowed. */
+  readonly onEvent?: EventListener
+  /** Now, in whole seconds since the epoch. Default: the system's clock. */
+  readonly clock?: () => number
+  /** Seconds by which the clocks of several machines may differ. Default 5. */
+  readonly clockTolerance?: number
+}
+
+/** Options that were checked, with every default in place. */
+export interface OAuth1Configuration {
+  readonly findClient: ClientLookUp
+  readonly sealer: Sealer
+  readonly records: Records
+  readonly standIns: StandIns
+  readonly signatureMethods: readonly SignatureMethod[]
+  readonly realms: readonly string[]
+  readonly realm: string
+  readonly origin: string | undefined
+  readonly timestampWindow: number
+  readonly temporaryCredentialsLifetime: number
+  readonly tokenLifetime: number
+  readonly clockTolerance: number
+  readonly responseParameters: OAuth1Options['responseParameters']
+  readonly context: OAuth1Options['context']
+  readonly allowInsecureTransport: boolean
+  readonly trustProxy: OAuth1Options['trustProxy']
+  readonly maxBodySize: number
+  readonly clock: () => number
+  readonly emit: Emit
+  /** Prints one line for the deployer, and tells it as an event. Each text once. */
+  readonly warn: (message: string) => void
+}
+
+const optionNames: readonly string[] = [
+  'clients', 'secrets', 'store', 'signatureMethods', 'realms', 'realm', 'origin', 'timestampWindow', 'temporaryCredentialsLifetime',
+  'tokenLifetime', 'responseParameters', 'context', 'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'storeTimeout', 'issuer',
+  'onEvent', 'clock', 'clockTolerance',
+] satisfies (keyof OAuth1Options)[] // prettier-ignore
+
+const callbackNames = ['responseParameters', 'context', 'trustProxy', 'onEvent', 'clock']
+const configurations = new WeakMap<object, OAuth1Configuration>()
+const day = 86_400
+const year = 365 * day
+
+/**
+ * The configuration of an OAuth 1 server.
+ *
+ * @throws ConfigurationError for an unknown option, a wrong type, or options that contradict each other.
+ */
+export function configureOAuth1(options: OAuth1Options): OAuth1Configuration {
+  const members = assertObject(options, 'the OAuth 1 options')
+  const known = configurations.get(options)
+  if (known !== undefined) return known
+  assertKnownKeys(members, optionNames, 'the OAuth 1 options object')
+  const configuration = build(options, members)
+  configurations.set(options, configuration)
+  return configuration
+}
+
+function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration {
+  const reader = new OptionReader(members, '')
+  for (const name of callbackNames) reader.assertCallback(name)
+  const { clock = systemClock, onEvent, responseParameters, context, trustProxy } = options
+  const emit = createEmit(onEvent, clock)
+  const warn = createWarn(emit)
+  const sealer = createSealer(members.secrets)
+  const realms = readRealms(reader)
+  const timeout = reader.whole('storeTimeout', 2000, 1, 600_000)
+  const clockTolerance = reader.whole('clockTolerance', 5, 0, 300)
+  const store = readStore(members) ?? defaultStore(clock, emit, warn)
+  const signatureMethods = readSignatureMethods(reader)
+  return {
+    findClient: createClientLookUp(members.clients, { sealer, realms, timeout, emit }),
+    sealer,
+    records: new Records({ store, timeout, issuer: reader.text('issuer'), clockTolerance }),
+    standIns: createStandIns(sealer),
+    signatureMethods,
+    realms,
+    realm: readRealm(reader),
+    origin: readOrigin(reader),
+    timestampWindow: reader.whole('timestampWindow', 600, 1, day),
+    temporaryCredentialsLifetime: reader.whole('temporaryCredentialsLifetime', 600, 1, day),
+    tokenLifetime: reader.whole('tokenLifetime', year, 1, 100 * year),
+    clockTolerance,
+    responseParameters,
+    context,
+    trustProxy,
+    allowInsecureTransport: readInsecureTransport(reader, warn),
+    maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
+    clock,
+    emit,
+    warn,
+  }
+}
+
+function systemClock(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+function createWarn(emit: Emit): (message: string) => void {
+  const said = new Set<string>()
+  return (message) => {
+    if (said.has(message)) return
+    said.add(message)
+    console.warn(`oauth2-token-handler/oauth1: ${message}`)
+    emit({ type: 'warning', reason: message })
+  }
+}
+
+function readSignatureMethods(reader: OptionReader): readonly SignatureMethod[] {
+  const names = reader.texts('signatureMethods') ?? ['HMAC-SHA256', 'HMAC-SHA1']
+  if (names.length === 0) throw new ConfigurationError('signatureMethods must name at least one method, such as HMAC-SHA256')
+  return names.map((name) => {
+    const method = knownMethods.find((known) => known === name)
+    if (method !== undefined) return method
+    throw new ConfigurationError(
+      `signatureMethods has "${name}"${didYouMean(name, knownMethods)}; there are ${knownMethods.join(', ')} (RFC 5849 §3.4)`,
+    )
+  })
+}
+
+function readRealms(reader: OptionReader): readonly string[] {
+  const realms = reader.texts('realms') ?? []
+  if (realms.every((realm) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(realm))) return [...new Set(realms)]
+  throw new ConfigurationError('realms must hold one name each: visible ASCII without spaces, quotes or backslashes')
+}
+
+function readRealm(reader: OptionReader): string {
+  const realm = reader.text('realm') ?? 'oauth1'
+  if (!/^[\x20-\x7e]*$/.test(realm)) throw new ConfigurationError('realm must be visible ASCII characters or spaces')
+  return realm
+}
+
+function readOrigin(reader: OptionReader): string | undefined {
+  const origin = reader.text('origin')
+  if (origin === undefined || /^https?:\/\/[^/?#@\s]+$/i.test(origin)) return origin
+  throw new ConfigurationError('origin must be scheme and authority only, as in https://api.example.com')
+}
+
+function readStore(members: Unchecked): Store | undefined {
+  const { store } = members
+  if (store === undefined) return undefined
+  const verbs = assertObject(store, 'store')
+  for (const verb of ['get', 'create', 'replace', 'list']) {
+    if (typeof verbs[verb] === 'function') continue
+    throw new ConfigurationError(`store must have the verb ${verb}(); memoryStore() is one that has all`)
+  }
+  return store as Store
+}
+
+function defaultStore(clock: () => number, emit: Emit, warn: (message: string) => void): Store {
+  if (process.env.NODE_ENV === 'production') {
+    warn('no store is configured: tokens are kept in memory, end with this process, and are unknown to any other; set the option store')
+  }
+  return memoryStore({ clock, onEvent: emit })
+}
+
+function readInsecureTransport(reader: OptionReader, warn: (message: string) => void): boolean {
+  const allowed = reader.boolean('allowInsecureTransport', false)
+  if (!allowed) return false
+  if (process.env.NODE_ENV === 'production') {
+    throw new ConfigurationError('allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https')
+  }
+  warn('allowInsecureTransport is on: requests can be read and replayed within the timestamp window; use it on your own machine only')
+  return true
+}

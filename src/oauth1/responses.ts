@@ -1,0 +1,47 @@
+/**
+ * Responses in the form of OAuth 1: `application/x-www-form-urlencoded`, and an empty 401 with a challenge (RFC 5849 §3.2).
+ */
+import { OAuthError, toOAuthError } from '../errors.js'
+import type { ProtocolResponse } from '../protocol.js'
+import type { OAuth1Configuration } from './options.js'
+
+const noStore = Object.freeze({ 'Cache-Control': 'no-store', Pragma: 'no-cache' })
+const formHeaders = Object.freeze({ 'Content-Type': 'application/x-www-form-urlencoded', ...noStore })
+
+/** A 200 with members in the order given. */
+export function formResponse(members: Readonly<Record<string, string>>): ProtocolResponse {
+  return { status: 200, headers: formHeaders, body: new URLSearchParams(members).toString() }
+}
+
+/** The refusal that says nothing: which of client, token, signature, nonce or verifier was wrong is for the event. */
+export function unauthorized({ realm }: Pick<OAuth1Configuration, 'realm'>, reason: string): OAuthError {
+  // RFC 9110 §5.6.4: quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE
+  const challenge = `OAuth realm="${realm.replaceAll(/["\\]/g, '\\$&')}"`
+  return new OAuthError('invalid_token', 'the request is not authorized', { status: 401, challenge, reason })
+}
+
+/** Reports a refusal or a failure, and renders it. */
+export function refuse({ emit }: Pick<OAuth1Configuration, 'emit'>, endpoint: string, thrown: unknown): ProtocolResponse {
+  const error = toOAuthError(thrown)
+  emit({
+    type: error.status >= 500 ? 'request.failed' : 'request.refused',
+    endpoint,
+    error: error.error,
+    status: error.status,
+    reason: error.reason ?? error.description,
+    ...(error.cause === undefined ? {} : { cause: error.cause }),
+  })
+  return renderRefusal(error)
+}
+
+function renderRefusal(error: OAuthError): ProtocolResponse {
+  const { status, challenge, allow, retryAfter } = error
+  const extra = {
+    ...(challenge === undefined ? {} : { 'WWW-Authenticate': challenge }),
+    ...(allow === undefined ? {} : { Allow: allow }),
+    ...(retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) }),
+  }
+  if (status === 401) return { status, headers: { ...noStore, ...extra }, body: '' }
+  const body = new URLSearchParams({ error: error.error, error_description: error.description }).toString()
+  return { status, body, headers: { ...formHeaders, ...extra } }
+}
