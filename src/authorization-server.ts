@@ -2,7 +2,7 @@
  * A whole authorization server as one handler, for an application that has a login: every endpoint at its usual place.
  */
 import { authorizationHandler, type AuthorizationHandlerOptions, type Decide } from './authorization-handler.js'
-import { configure } from './configuration.js'
+import { configure, expectRegistration } from './configuration.js'
 import { ConfigurationError } from './errors.js'
 import {
   introspectionHandler,
@@ -39,6 +39,7 @@ export interface AuthorizationServerParts extends AuthorizationHandlerOptions {
  * @throws ConfigurationError when the options are wrong, or without `issuer`.
  */
 export function authorizationServer(options: ServerOptions, parts: AuthorizationServerParts): Handler {
+  if (parts.registration !== undefined && parts.registration !== false) expectRegistration(options)
   const configuration = configure(options)
   assertKnownKeys(
     assertObject(parts, 'authorizationServer: the second argument'),

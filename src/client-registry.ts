@@ -128,12 +128,8 @@ function readClients(clients: unknown, settings: ClientRegistrySettings): Readon
   return byId
 }
 
-/** A registration endpoint may still be mounted, so this waits until the application has started. */
 function warnWithoutClients({ stored, documents, warn }: ClientRegistrySettings): void {
-  setImmediate(() => {
-    if (documents === undefined && !stored.isSearched())
-      warn('no clients are configured, so nobody can get a token; set the option clients')
-  }).unref()
+  if (documents === undefined && !stored.isSearched()) warn('no clients are configured, so nobody can get a token; set the option clients')
 }
 
 async function lookUp(

@@ -98,6 +98,13 @@ const callbackNames = [
 ]
 
 const configurations = new WeakMap<object, Configuration>()
+const withRegistration = new WeakSet()
+
+/** Says beforehand that clients will register themselves with this server, so that having none yet is no reason for a warning. */
+export function expectRegistration(options: ServerOptions): void {
+  if (typeof options === 'object' && (options as unknown) !== null) withRegistration.add(options)
+}
+
 const day = 86_400
 const year = 365 * day
 
@@ -154,7 +161,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const documents = readClientIdDocuments(options, { ledger, clock, keepFor: lifetimes.refreshTokenLifetime + 86_400 })
   const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer, clock })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
-  const servedEndpoints = new Set<string>()
+  const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
   // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
   const isSearched = () => (options.clients === undefined && members.store !== undefined) || servedEndpoints.has('registration')
   const stored = { find: (client_id: string) => clientRecords.find(client_id), isSearched }
@@ -272,7 +279,7 @@ function readClientIdDocuments(
 }
 
 function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {
-  const implied = Object.entries(assertObject(members.implies ?? {}, 'implies')).map(
+  const implied = Object.entries(assertObject(members.implies === undefined ? {} : members.implies, 'implies')).map(
     ([token, value]) => [token, readScopeList(value)] as const,
   )
   for (const [token, list] of implied) {

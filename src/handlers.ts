@@ -2,7 +2,7 @@
  * The handlers for Express, Connect and bare node:http: each asks one endpoint. With `host.ts` and `authorization-handler.ts` the shell, which alone
  * knows `req`, `res` and `next`.
  */
-import { configure, type Configuration } from './configuration.js'
+import { configure, expectRegistration, type Configuration } from './configuration.js'
 import type { ServerResponse } from 'node:http'
 import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from './endpoints/access-token-requirement.js'
@@ -115,6 +115,7 @@ export function pushedAuthorizationHandler(options: ServerOptions): Handler {
  * @throws ConfigurationError when the options are wrong.
  */
 export function registrationHandler(options: ServerOptions, registration: RegistrationOptions = {}): Handler {
+  expectRegistration(options)
   const configuration = configure(options)
   const rules = readRegistrationRules(configuration, registration)
   configuration.servedEndpoints.add('registration')

@@ -180,7 +180,10 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   resources: [
     ['https://api.example', 'resources must be an array of strings that are not empty, not a string'],
     [['api'], 'resources: "api" must be an absolute URI without fragment, as in https://api.example.com/mcp'],
-    [['https://api.example#x'], 'resources: "https://api.example#x" must be an absolute URI without fragment'],
+    [
+      ['https://api.example#x'],
+      'resources: "https://api.example#x" must be an absolute URI without fragment, as in https://api.example.com/mcp',
+    ],
     [['https://API.example', 'https://api.example/'], 'resources has "https://api.example/" twice'],
   ],
   requirePushedAuthorizationRequests: [['yes', 'requirePushedAuthorizationRequests must be true or false, not a string']],

@@ -84,6 +84,7 @@ describe('the document', () => {
     const { url, document, answer } = await wholeServer()
     const methods = ['client_secret_basic', 'client_secret_post', 'none']
     expect(document).toEqual({
+      authorization_response_iss_parameter_supported: true,
       issuer: `${url}/tenant`,
       authorization_endpoint: `${url}/tenant/consent`,
       token_endpoint: `${url}/tenant/oauth2/token`,

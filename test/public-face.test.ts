@@ -7,6 +7,7 @@ import * as face from '../src/index.js'
 const values = [
   // Handlers
   'tokenHandler', 'revocationHandler', 'introspectionHandler', 'metadataHandler', 'jwksHandler', 'requireAccessToken',
+  'authorizationServer', 'authorizationHandler', 'registrationHandler', 'pushedAuthorizationHandler', 'protectedResourceHandler',
   // Without a framework
   'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse', 'createMetadataResponse', 'createJwksResponse',
   'validateTokenRequest', 'grantResponse', 'errorResponse',
@@ -22,11 +23,14 @@ const values = [
   'opaque', 'jwt', 'encrypted', 'memoryStore',
   // Errors
   'OAuthError', 'InvalidRequest', 'InvalidClient', 'InvalidGrant', 'UnauthorizedClient', 'UnsupportedGrantType', 'InvalidScope',
-  'UnvalidatedRequest', 'ConfigurationError',
+  'UnvalidatedRequest', 'AccessDenied', 'ConfigurationError',
 ] // prettier-ignore
 
 const types = [
   // Handlers and plain requests
+  'AuthorizationServerParts', 'AuthorizationDecision', 'Decide', 'ProtectedResourceOptions', 'RegistrationOptions',
+  'AuthorizationRequest', 'AuthorizationResponseRequest', 'ConsentTexts', 'TokenVerifier', 'TokenVerifierOptions',
+  'ClientIdMetadataOptions', 'FetchedDocument',
   'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
   'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',
   // Options, events, errors
@@ -86,7 +90,7 @@ describe('index.ts', () => {
   it('A4 the errors are classes over OAuthError, but for the two that are mistakes of the application', () => {
     const errors = Object.entries(face).filter(([, value]) => value.prototype instanceof Error)
     const overOAuthError = errors.filter(([, value]) => value.prototype instanceof face.OAuthError).map(([name]) => name)
-    expect(overOAuthError.sort()).toEqual(['InvalidClient', 'InvalidGrant', 'InvalidRequest', 'InvalidScope', 'UnauthorizedClient', 'UnsupportedGrantType']) // prettier-ignore
-    expect(errors).toHaveLength(9)
+    expect(overOAuthError.sort()).toEqual(['AccessDenied', 'InvalidClient', 'InvalidGrant', 'InvalidRequest', 'InvalidScope', 'UnauthorizedClient', 'UnsupportedGrantType']) // prettier-ignore
+    expect(errors).toHaveLength(10)
   })
 })

@@ -68,7 +68,8 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
     ...(request.extra === undefined ? {} : { extra: jsonCopy(request.extra, 'issueAuthorizationCode: extra') }),
   } as const
   // A client that registered itself is kept as long as what it was authorised for can live.
-  await configuration.clientRecords.keepUntil(client.client_id, now + configuration.refreshTokenLifetime)
+  if (configuration.servedEndpoints.has('registration'))
+    await configuration.clientRecords.keepUntil(client.client_id, now + configuration.refreshTokenLifetime)
   await configuration.ledger.settle(undefined, () => ({ next: authorization, result: undefined }))
   configuration.emit({ type: 'code.issued', client_id: client.client_id, subject, authorization_id: id })
   return code

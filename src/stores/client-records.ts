@@ -78,8 +78,8 @@ export class ClientRecords {
 
   async #read(client_id: string): Promise<StoredRecord | undefined> {
     const id = this.#idOf(client_id)
-    const record = await callStore(this.#settings, (store) => store.get(id))
-    if (record === undefined) return undefined
+    const record = (await callStore(this.#settings, (store) => store.get(id))) as StoredRecord | null | undefined
+    if (record === undefined || record === null) return undefined
     if (record.format === recordFormat && record.kind === 'client') return record
     throw new TemporarilyUnavailable(undefined, { reason: `the record of a client has format ${record.format}, not ${recordFormat}` })
   }
