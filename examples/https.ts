@@ -2,18 +2,31 @@
  * What every example needs beside its subject: https on this machine, with a certificate made at start.
  * PORT says where it listens; 0 takes any free port.
  */
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { generate } from 'selfsigned'
+
+let certificate = ''
 
 /** Serves over https, and resolves to the origin once it does: `https://localhost:3000`. */
 export async function serve(app: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' })
+  certificate = cert
   const server = createServer({ key, cert }, app)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(Number(process.env.PORT ?? 3000), 'localhost', resolve)
   })
   return `https://localhost:${(server.address() as AddressInfo).port}`
+}
+
+/** The certificate as a file: for `NODE_EXTRA_CA_CERTS` of another process that calls this one. */
+export function certificateFile(): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'certificate-')), 'certificate.pem')
+  writeFileSync(file, certificate)
+  return file
 }

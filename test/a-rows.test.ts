@@ -57,7 +57,7 @@ describe('A5 a token generator, a refresh token generator and expires_in', () =>
     const macToken = await issue('mac')
     const { options } = testServer({ store })
     const { url } = await resources.listen((req, res) =>
-      guard(req, res, () => res.end(String((req as HostRequest & { auth: { token: string } }).auth.token))),
+      guard(req, res, () => res.end((req as HostRequest & { auth: { token: string } }).auth.token)),
     )
     const guard = requireAccessToken(options, { origin: url })
     const send = async (headers: Record<string, string>) => {

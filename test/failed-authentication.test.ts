@@ -100,6 +100,14 @@ describe('twenty failures a minute', () => {
     expect((await ask(machine)).status).toBe(200)
   })
 
+  test('C9 C6 beyond the limit nobody is looked up, and no secret is compared', async () => {
+    let looked = 0
+    const { ask, fail } = limited({ clients: () => (looked++, machine) })
+    await fail(20)
+    expect((await ask(machine)).status).toBe(429)
+    expect(looked).toBe(20)
+  })
+
   test('C9 another address goes on, and so does another client from the same one: nobody is locked by an id alone', async () => {
     const { ask, fail } = limited()
     await fail(20)

@@ -82,11 +82,11 @@ describe('rules at refresh', () => {
   test.each(['checkScope', 'authorize'] as const)(
     'G13 %s cannot widen at refresh beyond what was granted: 500, nothing consumed',
     async (rule) => {
-      let left: Scope | undefined
-      const { server, store } = storedServer({ [rule]: () => left })
+      let widens = false
+      const { server, store } = storedServer({ [rule]: () => (widens ? ['read', 'write'] : undefined) })
       const { refresh_token } = await server.tokens({ scope: 'read' })
       const { version } = await recordOf(store, refresh_token)
-      left = ['read', 'write']
+      widens = true
       expect(await server.refresh(refresh_token)).toMatchObject({ status: 500, json: { error: 'server_error' } })
       expect((await recordOf(store, refresh_token)).version).toBe(version)
     },

@@ -187,7 +187,7 @@ describe('the grant', () => {
       new ConfigurationError('password has no member "authenticat"; did you mean "authenticate"?'),
     )
     expect(make({ authenticate, publicClients: true })).toThrow(ConfigurationError)
-    expect(() => passwordServer({}, { authenticate, accessTokenLifetime: 0 }).token(right)).rejects.toThrow(ConfigurationError)
+    expect(() => tokenHandler(passwordServer({}, { authenticate, accessTokenLifetime: 0 }).options)).toThrow(ConfigurationError)
   })
 })
 
@@ -222,6 +222,14 @@ describe('the limit on guessing', () => {
     const spellings = ['alice', 'Alice', 'ALICE ', 'ａｌｉｃｅ']
     for (let i = 0; i < 20; i++) await ask({ ...wrong, username: spellings[i % 4] ?? '' })
     expect(await ask({ ...right, username: 'aLiCe' })).toMatchObject(tooMany)
+  })
+
+  test('G8 C9 beyond the limit nobody is asked', async () => {
+    const authenticating = jest.fn(authenticate)
+    const ask = from(passwordServer({}, { authenticate: authenticating }))
+    for (let i = 0; i < 20; i++) await ask(wrong)
+    expect(await ask(right)).toMatchObject(tooMany)
+    expect(authenticating).toHaveBeenCalledTimes(20)
   })
 
   test('G8 C9 an unknown user is limited like a known one', async () => {

@@ -61,6 +61,10 @@ describe('the code of the README', () => {
       function ownerOf(ticket: string): Promise<string | undefined>
       function findRow(client_id: string): Promise<{ readonly secretHash: string } | undefined>
       function isLockedOut(subject: string, address: unknown): Promise<boolean>
+      function verifyUser(username: string, password: string): Promise<string | undefined>
+      function myToken(): Promise<{ readonly access_token: string; readonly mac_key: string }>
+      function countOf(key: string): Promise<number>
+      function increment(key: string, options: { readonly expiresIn: number }): Promise<void>
       namespace Express { interface Request { readonly session: { readonly userId: string } } }
     }`
 

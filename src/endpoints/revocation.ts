@@ -60,8 +60,7 @@ async function revokeSelfContained(configuration: Configuration, client: Client,
   const { clock, ledger, emit } = configuration
   if (token.client_id !== client.client_id || clock() >= expiresAt) return
   if (authorization_id === undefined) {
-    await ledger.claimOnce(revokedTokens, jti, expiresAt)
-    emit({ type: 'token.revoked', client_id: client.client_id })
+    if (await ledger.claimOnce(revokedTokens, jti, expiresAt)) emit({ type: 'token.revoked', client_id: client.client_id })
     return
   }
   await change(configuration, client, authorization_id, 'token.revoked', (authorization, now) =>

@@ -1,6 +1,6 @@
 /** Tokens that try to choose their own key or algorithm, or to be something else: none of them is believed anywhere. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto'
+import { createSecretKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import { CompactEncrypt, type CompactJWEHeaderParameters } from 'jose'
 import { deflateRawSync } from 'node:zlib'
 import { encrypted, jwt, type AccessTokenFormat } from '../../src/index.js'
@@ -152,6 +152,40 @@ describe('a JWS that is not ours', () => {
   })
 })
 
+describe('two keys of one kind, each bound to its own algorithm', () => {
+  test('F2 a signature that the key of the kid could make with the algorithm of the other is refused', async () => {
+    const rsaToo = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const both = jwt({
+      keys: [
+        { key: rsa.privateKey, kid: 'rs' },
+        { key: rsaToo.privateKey, kid: 'ps', algorithm: 'PS256', state: 'next' },
+      ],
+    })
+    const { server: bound } = serverWith(both)
+    const status = (alg: string, kid: string, key: KeyObject) => statusOf(bound.options, jws({ alg, kid }, key))
+    expect([await status('RS256', 'rs', rsa.privateKey), await status('PS256', 'ps', rsaToo.privateKey)]).toEqual([200, 200])
+    expect([await status('PS256', 'rs', rsa.privateKey), await status('RS256', 'ps', rsaToo.privateKey)]).toEqual([401, 401])
+  })
+
+  test('F4 the same of a JWE: dir under the kid of a key for A256KW, and the reverse', async () => {
+    const other = randomBytes(32)
+    const both = encrypted({
+      keys: [
+        { key: secret, kid: 'kw' },
+        { key: other, kid: 'dir', algorithm: 'dir', state: 'retired' },
+      ],
+    })
+    const { server: bound } = serverWith(both)
+    const status = async (alg: string, kid: string, key: Uint8Array) => {
+      const header = { alg, kid, enc: 'A256GCM', typ: 'at+jwt' }
+      const text = Buffer.from(JSON.stringify(machineClaims))
+      return statusOf(bound.options, await new CompactEncrypt(text).setProtectedHeader(header).encrypt(key))
+    }
+    expect([await status('A256KW', 'kw', secret), await status('dir', 'dir', other)]).toEqual([200, 200])
+    expect([await status('dir', 'kw', secret), await status('A256KW', 'dir', other)]).toEqual([401, 401])
+  })
+})
+
 describe('a JWE that is not ours', () => {
   const format = encrypted({ key: secret, audience: issuer })
   const jweServer = serverWith(format)
@@ -172,7 +206,7 @@ describe('a JWE that is not ours', () => {
   })
 
   test.each<[string, () => Promise<string>]>([
-    ['PBES2 with the key for a password', () => jwe({ alg: 'PBES2-HS256+A128KW', p2c: 1000 } as CompactJWEHeaderParameters, secret)],
+    ['PBES2 with the key for a password', () => jwe({ alg: 'PBES2-HS256+A128KW', p2c: 1000 }, secret)],
     ['dir with the key for key wrapping', () => jwe({ alg: 'dir' })],
     ['A128KW', () => jwe({ alg: 'A128KW' }, randomBytes(16))],
     ['RSA-OAEP for a key of the signer', () => jwe({ alg: 'RSA-OAEP-256', kid: 'rsa' }, rsa.publicKey)],

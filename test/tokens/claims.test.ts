@@ -200,7 +200,7 @@ describe('whom a token is meant for', () => {
   })
 
   test.each([[''], [7], [null], [[]], [['']], [['https://a.example', 7]], [{}], [true]])('F2 aud %p is none: 500', async (aud) => {
-    const server = jwtServer({ accessTokens: jwt({ key, claims: () => ({ aud }) as JsonObject }) })
+    const server = jwtServer({ accessTokens: jwt({ key, claims: () => ({ aud }) }) })
     expect(await server.token({ grant_type: 'client_credentials' }, basic(machine))).toMatchObject({ status: 500 })
     expect(reasons(server)).toEqual(['the claims function must answer aud as a string or an array of strings (RFC 7519 §4.1.3)'])
   })

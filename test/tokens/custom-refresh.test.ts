@@ -1,6 +1,7 @@
 /** Refresh tokens whose texts the application writes (F6): rotation, retry, reuse, strangers and the end, as with those of our own. */
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { type ServerOptions, type TokenClaims } from '../../src/index.js'
+import { faultyStore } from '../security/doubles.js'
 import { ask, aGet } from '../support/mac.js'
 import { basic, exchange, machine, native, redirect_uri, start, testServer, web } from '../support/server.js'
 import { invalidGrant, isActive, reasons, storedServer } from '../support/stored.js'
@@ -109,6 +110,17 @@ describe('a second use', () => {
     expect(server.events.at(-1)).toMatchObject({ type: 'token.repeated' })
     expect((await server.refresh('rt-1', { scope: 'read' })).json).toMatchObject({ refresh_token: 'rt-2', scope: 'read' })
     expect(calls).toHaveLength(2)
+  })
+
+  test('F6 G5 for less scope gets another access token, and the alias of the successor is not written again', async () => {
+    const { store: inner } = storedServer()
+    const store = faultyStore(inner)
+    const { server } = prepared({ store })
+    await server.tokens()
+    await server.refresh('rt-1')
+    store.arm(0, 'throws before')
+    expect((await server.refresh('rt-1', { scope: 'read' })).json).toMatchObject({ refresh_token: 'rt-2', scope: 'read' })
+    expect(store.disarm()).toEqual(['get', 'get', 'replace'])
   })
 
   test.each([

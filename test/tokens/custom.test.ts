@@ -169,6 +169,19 @@ describe('a generator that goes wrong', () => {
     expect(await server.token(exchange(code), basic(web))).toMatchObject({ status: 200 })
   })
 
+  test.each(['accessTokens', 'refreshTokens'] as const)(
+    'F5 F6 %s makes a text that nobody would read: 500, nothing consumed',
+    async (option) => {
+      let text = 'x'.repeat(16_385)
+      const server = testServer({ [option]: () => text })
+      const code = await server.code()
+      expect(await server.token(exchange(code), basic(web))).toMatchObject(serverError)
+      expect(reasons(server)).toEqual([`the option ${option} made a token of more than 16384 characters, which nobody would read`])
+      text = 'x'.repeat(16_384)
+      expect(await server.token(exchange(code), basic(web))).toMatchObject({ status: 200 })
+    },
+  )
+
   test.each(['accessTokens', 'refreshTokens'] as const)('F5 F6 %s throws: 500 without detail, nothing consumed', async (option) => {
     let fails = true
     const generate = async () => {

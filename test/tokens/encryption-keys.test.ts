@@ -107,6 +107,10 @@ describe('keys that are refused', () => {
     expect(refusal(keys)).toBe(message)
   }) // prettier-ignore
 
+  test.each([['x'], [{}], [null]])('F4 %p in place of an array', (keys) => {
+    expect(refusal(keys as never)).toBe('encrypted: keys must be an array of at least one { key }')
+  })
+
   test('I6 no message holds what was given', () => {
     const inputs = [`canary ${text}`, { kty: 'oct', k: 'canary!' }, pem(p256.privateKey).replace('MIG', 'XXX')]
     for (const key of inputs) expect(refusal([{ key }])).not.toMatch(/canary|XXX|PRIVATE/)

@@ -15,7 +15,7 @@ import {
 import { unseal } from '../../src/secrets.js'
 import { ask, invalidMac, macLine, macServer, macToken, signedAttributes, signedGet, type MacToken } from '../support/mac.js'
 import { basic, exchange, machine, start, testServer, web } from '../support/server.js'
-import { authorizationOf, reasons, recordOf, storedServer } from '../support/stored.js'
+import { authorizationOf, reasons, recordOf, rewrite, storedServer } from '../support/stored.js'
 import { Resources } from '../support/wire.js'
 
 const resources = new Resources()
@@ -96,6 +96,22 @@ describe('issuing', () => {
       expect(unseal(binding, other, 'mac key', id)).toBeUndefined()
     expect(unseal(binding, access_token, 'mac key', 'another authorization')).toBeUndefined()
     expect(JSON.stringify(server.events)).not.toContain(mac_key)
+  })
+
+  test('Y2 a sealed key that was changed, or moved here from another record, opens nothing', async () => {
+    const { server, store } = storedServer(mac)
+    const [token, other] = [await macToken(server), await macToken(server)]
+    const [moved] = (await authorizationOf(store, other.access_token)).accessTokens
+    const sealed = (await authorizationOf(store, token.access_token)).accessTokens[0]?.binding ?? ''
+    for (const binding of [moved?.binding ?? '', `${sealed.slice(0, -2)}AA`, 'x']) {
+      await rewrite(store, token.access_token, (authorization) => ({
+        ...authorization,
+        accessTokens: authorization.accessTokens.map((remembered) => ({ ...remembered, binding })),
+      }))
+      for (const mac_key of [token.mac_key, other.mac_key, ''])
+        expect(await ask(server, signedGet('-01', { ...token, mac_key }))).toEqual(invalidMac)
+    }
+    expect(new Set(reasons(server))).toEqual(new Set(['malformed MAC credentials']))
   })
 
   test('Y2 introspection says that it is a mac token', async () => {

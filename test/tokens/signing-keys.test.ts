@@ -75,7 +75,7 @@ describe('vectors', () => {
 
   test.each([['ES256', p256.publicKey], ['EdDSA', ed25519.publicKey], ['RS256', rsa.publicKey]])(
     'F3 the kid of an %s key is the thumbprint that jose computes',
-    async (_alg, key) => expect(kidOf(key)).toBe(await calculateJwkThumbprint(jwk(key) as Parameters<typeof calculateJwkThumbprint>[0])),
+    async (_alg, key) => expect(kidOf(key)).toBe(await calculateJwkThumbprint(jwk(key))),
   ) // prettier-ignore
 })
 
@@ -139,6 +139,10 @@ describe('keys that are too weak, or of the wrong kind', () => {
     for (const key of inputs) expect(refusal([{ key }])).not.toMatch(/canary|XXX|PRIVATE/)
   })
 
+  test.each([['x'], [{}], [{ key: p256.privateKey }], [null]])('F3 refused: %p in place of an array', (keys) => {
+    expect(refusal(keys as never)).toBe('jwt: keys must be an array of at least one { key }')
+  })
+
   test('F3 what is not weak is accepted', () => {
     expect(refusal([active, { key: rsa.publicKey, state: 'retired' }, { key: pem(ed25519.publicKey), state: 'retired' }])).toBe('accepted')
     expect(refusal([{ key: { ...jwk(rsa.privateKey), alg: 'PS256', use: 'sig', key_ops: ['sign'] } as JsonWebKey }])).toBe('accepted')
@@ -152,8 +156,8 @@ describe('a set of keys', () => {
     const claims = await claimsForFormat()
     expect(decoded(await format().issue(claims)).header).toMatchObject({ alg: 'ES256', kid: kidOf(p256.publicKey) })
     for (const { privateKey } of [p256, rsa, ed25519])
-      expect(await format().read(await jwt({ key: privateKey }).issue(claims), server)).toBeDefined()
-    expect(await format().read(await jwt({ key: otherP256.privateKey }).issue(claims), server)).toBeUndefined()
+      expect(await format().read?.(await jwt({ key: privateKey }).issue(claims), server)).toBeDefined()
+    expect(await format().read?.(await jwt({ key: otherP256.privateKey }).issue(claims), server)).toBeUndefined()
   })
 
   test('F3 the kid of an option, of a JWK, and the thumbprint, in this order', () => {
