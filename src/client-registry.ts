@@ -74,7 +74,9 @@ function createRegistered(
   })
   return {
     decoyHashes: () => decoys,
-    findClient: async (client_id) => byId.get(client_id) ?? cache.find(client_id),
+    // One that is listed and one that is not cost the same, where nothing else is asked.
+    findClient: async (client_id) =>
+      byId.get(client_id) ?? (typeof clients === 'function' || stored.isSearched() ? cache.find(client_id) : undefined),
     forgetClient: (client_id) => {
       cache.forget(client_id)
     },
