@@ -1,6 +1,6 @@
 /**
  * What every example needs beside its subject: https on this machine, with a certificate made at start.
- * PORT says where it listens; 0 takes any free port.
+ * PORT says where it listens in place of the usual port; 0 takes any free port.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -13,13 +13,13 @@ import { generate } from 'selfsigned'
 let certificate = ''
 
 /** Serves over https, and resolves to the origin once it does: `https://localhost:3000`. */
-export async function serve(app: (req: IncomingMessage, res: ServerResponse) => void): Promise<string> {
+export async function serve(app: (req: IncomingMessage, res: ServerResponse) => void, usualPort = 3000): Promise<string> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], { keyType: 'ec' })
   certificate = cert
   const server = createServer({ key, cert }, app)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(Number(process.env.PORT ?? 3000), 'localhost', resolve)
+    server.listen(Number(process.env.PORT ?? usualPort), 'localhost', resolve)
   })
   return `https://localhost:${(server.address() as AddressInfo).port}`
 }

@@ -17,12 +17,12 @@ import {
 } from './endpoints/authorization-request.js'
 import { authorizationResponse, errorUrl } from './endpoints/authorization-response.js'
 import { reportRefusal } from './endpoints/client-request.js'
-import { browserSecret, confirmationOf, isConfirmed } from './endpoints/confirmation.js'
+import { agreementOf, browserSecret, confirmationOf, isConfirmed, isSameAgreement } from './endpoints/confirmation.js'
 import { consentPage, englishTexts, errorPage, protectiveHeaders, type ConsentTexts } from './endpoints/consent-page.js'
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, ServerError } from './errors.js'
 import { plainRequest, readBody, send, type Handler, type HostRequest } from './host.js'
-import { assertKnownKeys, assertObject } from './option-checks.js'
+import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type ProtocolRequest } from './protocol.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
@@ -72,7 +72,9 @@ function readTexts(handlerOptions: AuthorizationHandlerOptions): ConsentTexts {
   assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
   const texts = assertObject(handlerOptions.texts ?? {}, 'authorizationHandler: texts')
   assertKnownKeys(texts, Object.keys(englishTexts), 'authorizationHandler: texts')
-  return { ...englishTexts, ...handlerOptions.texts }
+  const reader = new OptionReader(texts, 'authorizationHandler: texts.')
+  const translated = Object.entries(englishTexts).map(([name, text]) => [name, reader.text(name) ?? text] as const)
+  return { ...englishTexts, ...Object.fromEntries(translated) }
 }
 
 interface Endpoint {
@@ -84,13 +86,14 @@ interface Endpoint {
 
 async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse): Promise<void> {
   const { configuration, texts } = endpoint
-  for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
-  const request = plainRequest(req, configuration)
   try {
+    for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
+    const request = plainRequest(req, configuration)
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
-    if (setCookie !== undefined) res.appendHeader('Set-Cookie', setCookie)
+    // A POST brings its cookie or is none of ours: a forged one must not replace what an open page was made with.
+    if (setCookie !== undefined && request.method === 'GET') res.appendHeader('Set-Cookie', setCookie)
     const pushed = await openPushedRequest(configuration, query, secret)
     const form = pushed?.form ?? query
     const redirection = await readRedirection(configuration, form)
@@ -98,7 +101,9 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
   } catch (thrown) {
     const error = reportRefusal(configuration, 'authorization', thrown)
     const { headers, ...page } = errorPage(error.status, error.description, texts)
-    send(res, { ...page, headers: error.allow === undefined ? headers : { ...headers, Allow: error.allow } })
+    const allow = error.allow === undefined ? {} : { Allow: error.allow }
+    const retryAfter = error.retryAfter === undefined ? {} : { 'Retry-After': String(error.retryAfter) }
+    send(res, { ...page, headers: { ...headers, ...allow, ...retryAfter } })
   }
 }
 
@@ -140,24 +145,31 @@ async function handleKnown(
       scope: checked.scope,
       resource: checked.resource,
       parameters: form.parameters,
-      url: request.url,
+      url: pathAndQuery(request.url),
       confirmation: confirmationOf(form, secret),
     }
-    if (request.method === 'GET') await ask(endpoint, shown, req, res)
+    if (request.method === 'GET') await ask(endpoint, secret, shown, req, res)
     else await conclude(endpoint, asked, shown, req, res)
   } catch (thrown) {
     redirect(res, errorUrl(configuration, redirect_uri, state, reportRefusal(configuration, 'authorization', thrown, client.client_id)))
   }
 }
 
-async function ask({ decide, texts }: Endpoint, shown: AuthorizationRequest, req: HostRequest, res: ServerResponse): Promise<void> {
+/** The application may send a browser there after a login, so that it must not lead to another host. */
+function pathAndQuery(target: string): string {
+  return target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replace(/^[/\\]*/, '/')
+}
+
+async function ask({ decide, texts }: Endpoint, secret: string, shown: AuthorizationRequest, req: HostRequest, res: ServerResponse) {
   const decision = await decide(shown, req, res)
-  if (decision !== undefined) send(res, consentPage(shown, texts))
+  if (decision === undefined) return
+  const scope = agreedScope(decision, shown)
+  send(res, consentPage({ ...shown, scope }, agreementOf(shown.confirmation, { subject: decision.subject, scope }, secret), texts))
 }
 
 async function conclude(
   { options, configuration, decide }: Endpoint,
-  { request, form, request_uri }: Asked,
+  { request, form, secret, request_uri }: Asked,
   shown: AuthorizationRequest,
   req: HostRequest,
   res: ServerResponse,
@@ -171,6 +183,7 @@ async function conclude(
   const isDenied = answered.decision === 'deny'
   const decision = isDenied ? undefined : await decide(shown, req, res)
   if (decision === undefined && !isDenied) return
+  if (decision !== undefined) assertStillAgreed(decision, shown, secret, answered.agreement)
   if (request_uri !== undefined) await closePushedRequest(configuration, request_uri)
   if (decision === undefined) throw new AccessDenied()
   const { redirect_uri, code_challenge, code_challenge_method, state } = form.parameters
@@ -187,6 +200,13 @@ async function conclude(
     extra: decision.extra,
   })
   redirect(res, url)
+}
+
+/** Whoever was logged in when the page was shown has agreed, to what the page said, and nobody else. */
+function assertStillAgreed(decision: AuthorizationDecision, shown: AuthorizationRequest, secret: string, agreement: string | undefined) {
+  const agreed = { subject: decision.subject, scope: agreedScope(decision, shown) }
+  if (isSameAgreement(agreementOf(shown.confirmation, agreed, secret), agreement)) return
+  throw new AccessDenied('the decision was not confirmed', { reason: 'subject or scope is not what the consent page was shown for' })
 }
 
 /** The person may agree to less than was asked for, never to more. */

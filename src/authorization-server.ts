@@ -65,7 +65,7 @@ export function authorizationServer(options: ServerOptions, parts: Authorization
     const handler = routes.get(pathOf(req.originalUrl ?? req.url ?? ''))
     if (handler !== undefined) handler(req, res, next)
     else if (next !== undefined) next()
-    else res.writeHead(404).end()
+    else notFound(req, res)
   }
 }
 
@@ -76,9 +76,26 @@ function addDocuments(routes: Map<string, Handler>, options: ServerOptions, issu
   const path = pathOf(issuer) === '/' ? '' : pathOf(issuer)
   routes.set(`/.well-known/oauth-authorization-server${path}`, metadata)
   if (openidConfiguration) routes.set(`/.well-known/openid-configuration${path}`, metadata)
-  for (const resource of resources.values())
-    routes.set(pathOf(resourceMetadataUrl(resource)), protectedResourceHandler(options, { resource }))
+  const byPath = new Map<string, Map<string, Handler>>()
+  for (const resource of resources.values()) {
+    const { pathname, host, search } = new URL(resourceMetadataUrl(resource))
+    const documents = byPath.get(pathOf(pathname)) ?? new Map<string, Handler>()
+    byPath.set(pathOf(pathname), documents.set(host + search, protectedResourceHandler(options, { resource })))
+  }
+  for (const [place, documents] of byPath) routes.set(place, oneOf(documents))
 }
+
+/** Resources on several hosts, or with a query, may have their documents at the same path: RFC 9728 §3.3 wants that of the resource asked about. */
+function oneOf(documents: ReadonlyMap<string, Handler>): Handler {
+  const [first = notFound] = documents.values()
+  return function serveDocument(req, res, next): void {
+    const search = /\?[^#]*/.exec(req.originalUrl ?? req.url ?? '')?.[0] ?? ''
+    const handler = documents.get((req.headers.host ?? '').toLowerCase() + search) ?? first
+    handler(req, res, next)
+  }
+}
+
+const notFound: Handler = (_req, res) => void res.writeHead(404).end()
 
 /** The path of a URL or request target, without a slash at its end. */
 function pathOf(url: string): string {

@@ -10,6 +10,7 @@ import type { JsonObject } from './authorization.js'
 import { readClient, type Client, type ClientMetadata } from './clients.js'
 import { ConfigurationError, InvalidRequest, TemporarilyUnavailable } from './errors.js'
 import { fetchJson, type FetchedDocument, type FetchSettings } from './guarded-fetch.js'
+import { isWebPage } from './redirect-uri.js'
 import type { Ledger } from './stores/ledger.js'
 
 /** What the option `clientIdMetadataDocuments` may be, besides true. */
@@ -119,14 +120,28 @@ function readDocument(client_id: string, document: unknown): Client {
   }
 }
 
-const documentMembers = [
-  'grant_types', 'redirect_uris', 'scope', 'client_name', 'client_uri', 'logo_uri', 'policy_uri', 'tos_uri', 'contacts', 'response_types', 'software_id',
-  'software_version',
-] // prettier-ignore
+const isText = (value: unknown) => typeof value === 'string' && value !== ''
+const isAnything = () => true
+const documentMembers: Readonly<Record<string, (value: unknown) => boolean>> = {
+  redirect_uris: isAnything,
+  scope: isAnything,
+  client_name: isText,
+  client_uri: isWebPage,
+  logo_uri: isWebPage,
+  policy_uri: isWebPage,
+  tos_uri: isWebPage,
+  software_id: isText,
+  software_version: isText,
+}
+const documentGrants = ['authorization_code', 'refresh_token']
 
-/** Only what this server knows; a document may hold whatever it likes. */
+/** Only what this server knows and can show; a document may hold whatever it likes. Who registers itself acts for people who agree, and never for itself. */
 function known(members: Readonly<Partial<Record<string, unknown>>>): object {
-  return Object.fromEntries(Object.entries(members).filter(([name]) => documentMembers.includes(name)))
+  const { grant_types = ['authorization_code'] } = members
+  return {
+    ...Object.fromEntries(Object.entries(members).filter(([name, value]) => documentMembers[name]?.(value) === true)),
+    grant_types: Array.isArray(grant_types) ? documentGrants.filter((type) => grant_types.includes(type)) : grant_types,
+  }
 }
 
 /** RFC 9111 §5.2: as long as the headers allow, but neither for a moment nor for ever. */

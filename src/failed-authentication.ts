@@ -63,7 +63,9 @@ export async function withinFailureLimit<T>(
 export async function countAgainstLimit(counter: FailureCounter, { kind, name = '', address }: LimitedTry): Promise<void> {
   if (address === undefined) return
   const key = failureKey(kind, name, address)
-  const retryAfter = await counter.retryAfter(key)
+  const answered = counter.retryAfter(key)
+  // Nothing may come between looking and counting where it need not: a flood arrives all at once.
+  const retryAfter = typeof answered === 'number' ? answered : await answered
   if (retryAfter > 0)
     throw new OAuthError('temporarily_unavailable', 'too many requests', { status: 429, retryAfter, reason: `too many of ${name}` })
   await counter.failed(key)

@@ -2,7 +2,7 @@
  * Fetching a JSON document from a URL that a stranger has named, without being made to reach what strangers must not reach.
  *
  * 1. The name is resolved once. An address for special purposes (loopback, private, link-local, …) among the answers refuses all of them.
- * 2. The connection goes to that very address, so that a second answer of the name server changes nothing.
+ * 2. The connection goes to one of those very addresses, so that a second answer of the name server changes nothing.
  * 3. No redirect is followed, nothing but a small JSON answer is read, and all of it within a few seconds.
  *
  * @see RFC 6890, draft-ietf-oauth-client-id-metadata-document §6
@@ -67,8 +67,8 @@ export function isPublicAddress(address: string): boolean {
 export async function fetchJson(url: URL, settings: FetchSettings): Promise<FetchedDocument> {
   const signal = AbortSignal.timeout(settings.timeout)
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const address = await addressOf(host, settings)
-  const response = await open(url, host, address, settings, signal)
+  const addresses = await within(signal, addressesOf(host, settings))
+  const response = await open(url, host, addresses, settings, signal)
   try {
     assertUsable(response)
     const document: unknown = JSON.parse(await readText(response, settings.maxSize))
@@ -80,21 +80,36 @@ export async function fetchJson(url: URL, settings: FetchSettings): Promise<Fetc
   }
 }
 
-async function addressOf(host: string, { resolve = resolveHost, mayReach = isPublicAddress }: FetchSettings): Promise<string> {
+/** A name server is as slow as it likes. */
+function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const late = new Promise<never>((_resolve, reject) => {
+    signal.addEventListener('abort', () => {
+      reject(new UnfetchableDocument('the time is over'))
+    })
+  })
+  return Promise.race([work, late])
+}
+
+async function addressesOf(host: string, { resolve = resolveHost, mayReach = isPublicAddress }: FetchSettings): Promise<readonly string[]> {
   const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host]
-  const [first] = addresses
-  if (first === undefined) throw new UnfetchableDocument('the host has no address')
+  if (addresses.length === 0) throw new UnfetchableDocument('the host has no address')
   if (!addresses.every(mayReach)) throw new UnfetchableDocument('the host has an address for special purposes')
-  return first
+  return addresses
 }
 
 async function resolveHost(host: string): Promise<readonly string[]> {
   return (await lookup(host, { all: true })).map(({ address }) => address)
 }
 
-function open(url: URL, host: string, address: string, { ca }: FetchSettings, signal: AbortSignal): Promise<IncomingMessage> {
+function open(url: URL, host: string, addresses: readonly string[], { ca }: FetchSettings, signal: AbortSignal): Promise<IncomingMessage> {
   const options: RequestOptions = {
-    host: address,
+    host,
+    // Whichever answers, of those that were checked
+    lookup(_host, { all }, callback) {
+      const checked = addresses.map((address) => ({ address, family: isIP(address) }))
+      if (all === true) callback(null, checked)
+      else callback(null, checked[0]?.address ?? '', checked[0]?.family)
+    },
     port: url.port === '' ? 443 : Number(url.port),
     path: url.pathname + url.search,
     method: 'GET',

@@ -147,8 +147,10 @@ export function metadataHandler(options: ServerOptions, cache: CacheOptions = {}
 export function protectedResourceHandler(options: ServerOptions, about: ProtectedResourceOptions = {}): Handler {
   const configuration = configure(options)
   createProtectedResourceResponse(options, aGet, about)
+  // Anybody may read it, browsers that ask beforehand too.
+  const toAnybody = { ...configuration, cors: { origins: '*' } as const }
   return function handleProtectedResource(req, res, _next): void {
-    void answer(configuration, 'metadata', req, res, (request) => createProtectedResourceResponse(options, request, about), 'GET')
+    void answer(toAnybody, 'metadata', req, res, (request) => createProtectedResourceResponse(options, request, about), 'GET')
   }
 }
 

@@ -129,7 +129,11 @@ export interface ServerOptions {
   readonly cors?: CorsOptions
   /** Whether every client has to push its authorization requests (RFC 9126). A client can be registered so by itself. Default false. */
   readonly requirePushedAuthorizationRequests?: boolean
-  /** Where the endpoints are, for the metadata: paths that continue the issuer, or URLs. Default: `/oauth2/token` and the like. */
+  /**
+   * Where the endpoints are, for the metadata: paths that continue the issuer, or URLs. Default: `/oauth2/token` and the like. With an authorization page of
+   * your own, name its place as `authorization`: the metadata promise that it answers with `iss`, as `authorizationResponse` does. A server without codes
+   * can name one too, for clients that insist on it.
+   */
   readonly endpoints?: EndpointPlaces
   /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
   readonly allowInsecureTransport?: boolean

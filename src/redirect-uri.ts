@@ -18,6 +18,11 @@ export function redirectUriFault(uri: string): string | undefined {
   return undefined
 }
 
+/** Whether it is the address of a page that a consent page may link to: never `javascript:`, `data:` and the like. */
+export function isWebPage(value: unknown): boolean {
+  return typeof value === 'string' && URL.canParse(value) && ['https:', 'http:'].includes(new URL(value).protocol)
+}
+
 /** Whether `presented` is the registered URI: byte for byte, but for the port of an http loopback URI (RFC 8252 §7.3). */
 export function isRegisteredRedirectUri(presented: string, registered: string): boolean {
   if (presented === registered) return true

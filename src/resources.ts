@@ -42,11 +42,19 @@ export function readResources(texts: readonly string[]): KnownResources {
  */
 export function grantableResources(requested: readonly string[], known: KnownResources, granted?: readonly string[]): readonly string[] {
   if (known.size === 0) return granted ?? []
-  if (requested.length === 0) return granted ?? (known.size === 1 ? [...known.values()] : [])
+  const limit = granted === undefined || granted.length === 0 ? undefined : knownAmong(granted, known)
+  // What was granted may not be there any more, or be spelt anew in the configuration.
+  if (limit?.length === 0) throw invalidTarget()
+  if (requested.length === 0) return limit ?? granted ?? (known.size === 1 ? [...known.values()] : [])
   const named = requested.map((text) => known.get(comparableResource(text) ?? ''))
-  const within = named.filter((text) => text !== undefined && (granted === undefined || granted.length === 0 || granted.includes(text)))
-  if (within.length < requested.length) {
-    throw new OAuthError('invalid_target', 'the requested resource is unknown, malformed, or was not granted')
-  }
-  return [...new Set(within as string[])]
+  if (named.some((text) => text === undefined || limit?.includes(text) === false)) throw invalidTarget()
+  return knownAmong(requested, known)
+}
+
+function knownAmong(texts: readonly string[], known: KnownResources): readonly string[] {
+  return [...new Set(texts.flatMap((text) => known.get(comparableResource(text) ?? '') ?? []))]
+}
+
+function invalidTarget(): OAuthError {
+  return new OAuthError('invalid_target', 'the requested resource is unknown, malformed, or was not granted')
 }

@@ -78,7 +78,10 @@ export function readAuthorizationRequest(configuration: Configuration, client: C
   if (parameters.response_type === undefined) throw new InvalidRequest('response_type is required')
   if (parameters.response_type !== 'code') throw new OAuthError('unsupported_response_type', 'response_type must be code')
   if ((parameters.response_mode ?? 'query') !== 'query') throw new InvalidRequest('response_mode must be query')
-  // RFC 9101 §6.3: neither a request object nor a reference to one is read
+  // RFC 9101 §5.2: no request is fetched from anywhere; one that was pushed has been opened before
+  if (parameters.request_uri !== undefined)
+    throw new OAuthError('request_uri_not_supported', 'request_uri must be one that was pushed here')
+  // RFC 9101 §6.3: nor is a request object read
   if (parameters.request !== undefined) throw new OAuthError('request_not_supported', 'request objects are not supported')
   if (!client.grant_types.includes('authorization_code') || !configuration.grants.has('authorization_code')) throw new UnauthorizedClient()
   const pkce = readChallenge(client, parameters)
@@ -91,16 +94,22 @@ export function readAuthorizationRequest(configuration: Configuration, client: C
   }
 }
 
+/** RFC 7591 §5: what the client says is a page must not be a script. */
+function webPage(uri: string | undefined): string | undefined {
+  return uri !== undefined && /^https?:\/\//i.test(uri) && URL.canParse(uri) ? uri : undefined
+}
+
 /** What may be shown of a client. */
 export function describeClient({ client_id, redirect_uris, metadata }: Client, redirect_uri: string): AuthorizationRequest['client'] {
   const { protocol, host } = new URL(redirect_uri)
   return {
-    name: metadata.client_name ?? client_id,
-    uri: metadata.client_uri,
-    logo_uri: metadata.logo_uri,
-    policy_uri: metadata.policy_uri,
-    tos_uri: metadata.tos_uri,
-    redirectHost: host === '' ? protocol : host,
+    name: metadata.client_name?.trim() ? metadata.client_name : client_id,
+    uri: webPage(metadata.client_uri),
+    logo_uri: webPage(metadata.logo_uri),
+    policy_uri: webPage(metadata.policy_uri),
+    tos_uri: webPage(metadata.tos_uri),
+    // RFC 8252 §7.1: under a scheme of its own, what looks like a host is no place that anybody is taken to
+    redirectHost: protocol === 'https:' || protocol === 'http:' ? host : protocol,
     isLoopbackOnly: redirect_uris.every((uri) => /^http:\/\/(?:127\.0\.0\.1|\[::1\]|localhost)(?=[:/?]|$)/.test(uri)),
   }
 }

@@ -47,9 +47,14 @@ export function errorUrl(configuration: Configuration, redirect_uri: string, sta
   return redirectionUrl(configuration, redirect_uri, { error: codeFor(error), error_description: error.description, error_uri, state })
 }
 
-/** Codes that the authorization endpoint has. What belongs to other endpoints is told in a general way. */
+const codesOfOtherEndpoints: readonly ErrorCode[] = [
+  'invalid_client', 'invalid_grant', 'unsupported_grant_type', 'invalid_redirect_uri', 'invalid_client_metadata', 'unsupported_token_type',
+  'invalid_token', 'insufficient_scope',
+] // prettier-ignore
+
+/** RFC 6749 §4.1.2.1: codes that the authorization endpoint has. What belongs to other endpoints is told in a general way. */
 function codeFor({ error }: OAuthError): ErrorCode {
-  return error === 'invalid_client' || error === 'invalid_grant' ? 'server_error' : error
+  return codesOfOtherEndpoints.includes(error) ? 'server_error' : error
 }
 
 function redirectionUrl({ issuer }: Configuration, redirect_uri: string, members: Readonly<Record<string, string | undefined>>): string {

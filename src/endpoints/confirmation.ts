@@ -5,10 +5,12 @@
  * 2. The page holds `confirmation`: an HMAC of the request under that text. Somebody else's page cannot make it for this browser, and a request
  *    that was changed in between does not fit it.
  * 3. A decision is a same-origin POST that brings both.
+ * 4. `agreement` beside it ties the package's own page to the person who was logged in, and to the scope that the page named.
  *
  * No server key and no record are needed, so it works on any number of machines.
  */
 import { headerValue, headerValues, isSecure, type Form, type ProtocolRequest } from '../protocol.js'
+import type { Scope } from '../scope.js'
 import { equalInConstantTime, hmacSha256, randomText, secretSize } from '../secrets.js'
 
 /** The browser's text, and the header that sets it where it had none. */
@@ -51,10 +53,22 @@ export function isConfirmed(request: ProtocolRequest, form: Form, confirmation: 
   return equalInConstantTime(confirmationOf(form, secret), confirmation)
 }
 
+/** What the package's own page says, and to whom it was shown. A page of the application's own, which knows both, leaves it out. */
+export function agreementOf(confirmation: string, { subject, scope }: { subject: string; scope: Scope }, secret: string): string {
+  return hmacSha256(secret, JSON.stringify([confirmation, subject, scope]))
+}
+
+/** Whether a decision still is the one that the page was shown for. */
+export function isSameAgreement(expected: string, answered: string | undefined): boolean {
+  return answered === undefined || equalInConstantTime(expected, answered)
+}
+
 /** Browsers say where a POST comes from; what says nothing still has to bring the confirmation. */
 function isSameOrigin({ headers }: ProtocolRequest): boolean {
   const site = headerValue(headers, 'sec-fetch-site')
   if (site !== undefined) return site === 'same-origin'
   const origin = headerValue(headers, 'origin')
-  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === headerValue(headers, 'host'))
+  // Where no-referrer is the policy, as on our pages, browsers send the origin `null`: it says nothing.
+  if (origin === undefined || origin === 'null') return true
+  return URL.canParse(origin) && new URL(origin).host === headerValue(headers, 'host')
 }

@@ -56,9 +56,14 @@ button:focus-visible{outline:3px solid var(--strong);outline-offset:2px}
 `
 
 /** The question. Its form posts back to the address of the page. */
-export function consentPage(request: AuthorizationRequest, texts: ConsentTexts): ProtocolResponse {
+export function consentPage(request: AuthorizationRequest, agreement: string, texts: ConsentTexts): ProtocolResponse {
   const { client, scope, resource, confirmation } = request
-  const filled = (text: string) => escapeHtml(text).replaceAll('{client}', `<strong>${escapeHtml(client.name)}</strong>`).replaceAll('{host}', `<strong>${escapeHtml(client.redirectHost)}</strong>`) // prettier-ignore
+  // dir="auto" isolates: a name cannot turn the direction of the text around it
+  const filled = (text: string) =>
+    escapeHtml(text).replaceAll(
+      /\{(client|host)\}/g,
+      (_, name) => `<strong dir="auto">${escapeHtml(name === 'client' ? client.name : client.redirectHost)}</strong>`,
+    )
   return page(200, texts, texts.title, [
     `<p>${filled(texts.question)}</p>`,
     listOf(texts.scopes, scope),
@@ -67,6 +72,7 @@ export function consentPage(request: AuthorizationRequest, texts: ConsentTexts):
     client.isLoopbackOnly ? `<p class="note">${escapeHtml(texts.loopback)}</p>` : '',
     '<form method="post">',
     `<input type="hidden" name="confirmation" value="${escapeHtml(confirmation)}">`,
+    `<input type="hidden" name="agreement" value="${escapeHtml(agreement)}">`,
     `<button type="submit" name="decision" value="deny">${escapeHtml(texts.deny)}</button>`,
     `<button type="submit" name="decision" value="allow" class="allow">${escapeHtml(texts.allow)}</button>`,
     '</form>',

@@ -1,8 +1,9 @@
 /**
  * Authorization server metadata (RFC 8414), computed from the configuration: what is advertised is what is served.
  *
- * The token endpoint is always there. Another endpoint is named when a handler was made for it with the same options, or when its place is said
- * in the option `endpoints`.
+ * The token endpoint is always there, and the authorization endpoint wherever codes are granted. Another endpoint is named when a handler was made for it
+ * with the same options, or when its place is said in the option `endpoints`: there a server for machines alone can name an authorization endpoint
+ * too, since one client insists on it.
  */
 import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
@@ -31,7 +32,8 @@ function metadata(configuration: Configuration): object {
   const hasCodes = grants.has('authorization_code')
   return withoutAbsent({
     issuer,
-    authorization_endpoint: endpointUrlIfServed(configuration, 'authorization'),
+    // RFC 8414 §2: required unless no grant uses it
+    authorization_endpoint: hasCodes ? endpointUrl(configuration, 'authorization') : endpointUrlIfServed(configuration, 'authorization'),
     token_endpoint: endpointUrlIfServed(configuration, 'token'),
     token_endpoint_auth_methods_supported: methods,
     revocation_endpoint: endpointUrlIfServed(configuration, 'revocation'),
@@ -44,7 +46,7 @@ function metadata(configuration: Configuration): object {
     require_pushed_authorization_requests: configuration.requirePushedAuthorizationRequests ? true : undefined,
     client_id_metadata_document_supported: configuration.hasClientIdDocuments ? true : undefined,
     // RFC 9207 §3
-    authorization_response_iss_parameter_supported: isServed(configuration, 'authorization') ? true : undefined,
+    authorization_response_iss_parameter_supported: hasCodes && isServed(configuration, 'authorization') ? true : undefined,
     // RFC 9728 §4
     protected_resources: configuration.resources.size === 0 ? undefined : [...configuration.resources.values()],
     scopes_supported: scopes.length === 0 ? undefined : scopes,

@@ -67,14 +67,16 @@ export async function openPushedRequest(
   browser: string,
 ): Promise<PushedRequest | undefined> {
   const { request_uri, client_id } = parameters
-  if (request_uri === undefined) return undefined
-  // RFC 9101 §5.2: no request is fetched from anywhere
-  if (!request_uri.startsWith(prefix)) throw new OAuthError('request_uri_not_supported', 'request_uri must be one that was pushed here')
-  const record = await configuration.ledger.recall('request', request_uri.slice(prefix.length))
-  const opened = record === undefined ? undefined : await openFor(configuration, record, sha256(browser))
-  if (opened === undefined || opened.form.parameters.client_id !== client_id) {
-    throw new OAuthError('invalid_request_uri', 'the request_uri is unknown, expired, or was used')
+  // One that was not pushed here is refused with the rest of the request, which says whom to tell.
+  if (request_uri?.startsWith(prefix) !== true) return undefined
+  const open = async () => {
+    const record = await configuration.ledger.recall('request', request_uri.slice(prefix.length))
+    // RFC 9126 §2.2: the reference is bound to the client that pushed it; another one spoils nothing
+    return record !== undefined && record.data.client_id === client_id ? openFor(configuration, record, sha256(browser)) : undefined
   }
+  // Whoever was slower reads again: the faster one may have been the same browser.
+  const opened = (await open()) ?? (await open())
+  if (opened === undefined) throw new OAuthError('invalid_request_uri', 'the request_uri is unknown, expired, or was used')
   return opened
 }
 
@@ -91,7 +93,6 @@ async function openFor({ ledger, clock }: Configuration, record: StoredRecord, b
   if (typeof owner === 'string') return equalInConstantTime(owner, browser) ? { form, record } : undefined
   const until = clock() + lifetimeInBrowser
   const isFirst = await ledger.exchange(record, { ...data, browser, expiresAt: until }, until)
-  // Whoever was faster in another browser has it; the same browser twice reads it again.
   if (!isFirst) return undefined
   return { form, record: { ...record, data: { ...data, browser, expiresAt: until } } }
 }

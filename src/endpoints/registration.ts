@@ -22,7 +22,7 @@ import {
   type ProtocolRequest,
   type ProtocolResponse,
 } from '../protocol.js'
-import { redirectUriFault } from '../redirect-uri.js'
+import { isWebPage, redirectUriFault } from '../redirect-uri.js'
 import { formatScope, intersectScope, isWithinScope, readScopeList, type Scope } from '../scope.js'
 import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
 import { reportRefusal } from './client-request.js'
@@ -140,7 +140,8 @@ type Registration = Omit<ClientMetadata, 'client_id' | 'client_secret' | 'secret
 /** What may be registered of what was sent. Unknown members are dropped (RFC 7591 §2). */
 function readMetadata(document: Unchecked, configuration: Configuration, rules: RegistrationRules): Registration {
   const { token_endpoint_auth_method = rules.defaultAuthMethod } = document
-  if (typeof token_endpoint_auth_method !== 'string' || !methods.includes(token_endpoint_auth_method))
+  const served = methods.filter((name) => configuration.served.methods.includes(name))
+  if (typeof token_endpoint_auth_method !== 'string' || !served.includes(token_endpoint_auth_method))
     throw invalid('token_endpoint_auth_method')
   return {
     token_endpoint_auth_method,
@@ -155,7 +156,8 @@ function readMetadata(document: Unchecked, configuration: Configuration, rules: 
     ...present('contacts', document.contacts, isListOfTexts),
     ...present('software_id', document.software_id, (value) => typeof value === 'string'),
     ...present('software_version', document.software_version, (value) => typeof value === 'string'),
-    scope: readScope(document.scope, rules),
+    scope: rules.scopes,
+    defaultScope: readScope(document.scope, rules),
   }
 }
 
@@ -178,17 +180,16 @@ function readRedirectUris(value: unknown): readonly string[] {
   throw new OAuthError('invalid_redirect_uri', 'redirect_uris must be a list of https, loopback or private-use URIs without fragment')
 }
 
+/**
+ * What the client gets when it asks for nothing. It may ask for all that registered clients may have: MCP clients register with the scope of the first
+ * challenge they meet, and come back for more (RFC 7591 §3.2.1 lets the server replace what was asked for).
+ */
 function readScope(value: unknown, { scopes }: RegistrationRules): Scope {
   if (value === undefined) return scopes
   const wanted = readScopeList(value)
   if (wanted === undefined || typeof value !== 'string') throw invalid('scope')
   const allowed = intersectScope(wanted, scopes)
   return allowed.length === 0 ? scopes : allowed
-}
-
-/** A page that a consent page may link to: never `javascript:`, `data:` and the like. */
-function isWebPage(value: unknown): boolean {
-  return typeof value === 'string' && URL.canParse(value) && ['https:', 'http:'].includes(new URL(value).protocol)
 }
 
 function isListOfTexts(value: unknown): value is readonly string[] {
@@ -211,7 +212,7 @@ async function register({ clientRecords, served, clock }: Configuration, metadat
   if (!(await clientRecords.create(stored, now + unusedLifetime))) {
     throw new ServerError(undefined, { reason: 'a new client met one with the same id' })
   }
-  const { secrets: _hashes, scope = [], ...registered } = stored
+  const { secrets: _hashes, defaultScope: _default, scope = [], ...registered } = stored
   return {
     ...registered,
     scope: formatScope(typeof scope === 'string' ? [scope] : scope),

@@ -1,0 +1,92 @@
+/** The pages of the authorization endpoint: what a client wrote about itself is text there, and nothing else. */
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { authorizationHandler, type ClientMetadata, type ServerOptions } from '../../src/index.js'
+import { native, testServer, web } from '../support/server.js'
+import { Resources } from '../support/wire.js'
+import { authorizePath, startSite } from './site.js'
+
+const resources = new Resources()
+afterEach(() => resources.close())
+
+async function pageOf(client: ClientMetadata, parts = {}, options: ServerOptions = {}) {
+  const site = await startSite(resources, { clients: [client], ...options }, parts)
+  const { client_id, redirect_uris: [redirect_uri] = [] } = client
+  return (await site.browser().go(authorizePath({ client_id, redirect_uri }))).body
+}
+
+describe('M6 the consent page', () => {
+  test('M6 is a plain form with two buttons, for ears and eyes', async () => {
+    const body = await pageOf({ ...web, client_name: 'Reports' })
+    expect(body).toContain('<html lang="en">')
+    expect(body).toContain('<h1>Allow access?</h1>')
+    expect(body).toContain('<strong dir="auto">Reports</strong> asks for access to your account.')
+    expect(body).toContain('<strong dir="auto">client.example</strong>')
+    expect(body).toContain('<button type="submit" name="decision" value="deny">Deny</button>')
+    expect(body).not.toMatch(/<script|<img|<a |http-equiv| on\w+=/)
+  })
+
+  test.each([
+    ['markup', '<script>alert(1)</script>', '&lt;script&gt;alert(1)&lt;/script&gt;'],
+    ['quotes', `"onclick='x'&amp;`, '&quot;onclick=&#39;x&#39;&amp;amp;'],
+    ['replacement patterns', `$& $' $\` $1 $$`, '$&amp; $&#39; $` $1 $$'],
+    ['our placeholders', '{host} {client}', '{host} {client}'],
+    ['a turned direction', '\u202Egnikcah', '\u202Egnikcah'],
+  ])('M6 %s in a name is text', async (_what, client_name, shown) => {
+    const body = await pageOf({ ...web, client_name })
+    expect(body).toContain(`<p><strong dir="auto">${shown}</strong> asks for access to your account.</p>`)
+    expect(body.match(/<form/g)).toHaveLength(1)
+  })
+
+  test.each(['', '   '])('M6 without a name, "%s", the client is called by its id', async (client_name) => {
+    expect(await pageOf({ ...web, client_name })).toContain('<strong dir="auto">web</strong>')
+  })
+
+  test.each(['javascript:alert(1)', 'data:text/html,x', 'vbscript:x', ' javascript:x', 'JavaScript:x'])(
+    'M6 %s in registered URLs is not on the page',
+    async (uri) => {
+      const body = await pageOf({ ...web, policy_uri: uri, logo_uri: uri, tos_uri: uri, client_uri: uri })
+      expect(body).not.toMatch(/javascript:|data:|vbscript:/i)
+    },
+  )
+
+  test('M6 says where the answer goes, and what runs on the own machine', async () => {
+    const loopback = { ...native, redirect_uris: ['http://127.0.0.1/cb', 'http://localhost:1/cb', 'http://[::1]/cb'] }
+    expect(await pageOf(loopback)).toContain('<p class="note">This application runs on your own device.')
+    expect(await pageOf({ ...native, redirect_uris: ['http://127.0.0.1/cb', 'https://client.example/'] })).not.toContain('class="note"')
+    expect(await pageOf({ ...native, redirect_uris: ['com.example.app://accounts.bank.example/cb'] })).toContain(
+      '<strong dir="auto">com.example.app:</strong>',
+    )
+    expect(await pageOf({ ...native, redirect_uris: ['https://bücher.example/'].map((uri) => new URL(uri).href) })).toContain(
+      'xn--bcher-kva.example',
+    )
+  })
+
+  test('M6 its texts may be others', async () => {
+    const texts = { lang: 'de', title: 'Zugriff <erlauben>?', question: '{client} will an Ihre Daten.', allow: 'Ja', deny: 'Nein' }
+    const body = await pageOf(web, { texts })
+    expect(body).toContain('<html lang="de">')
+    expect(body).toContain('<h1>Zugriff &lt;erlauben&gt;?</h1>')
+    expect(body).toContain('<p><strong dir="auto">web</strong> will an Ihre Daten.</p>')
+    expect(body).toContain('>Nein</button>')
+    expect(body).toContain('It will be able to:')
+    const site = await startSite(resources, {}, { texts: { errorTitle: 'Geht nicht', errorAdvice: undefined } as object })
+    expect((await site.browser().go('/oauth2/authorize')).body).toContain('<h1>Geht nicht</h1>')
+  })
+
+  test.each([{ titel: 'x' }, { title: 5 }, { title: '' }, 'de'])('M6 wrong texts, %j, stop the start', (texts) => {
+    const { options } = testServer()
+    expect(() => authorizationHandler(options, () => undefined, { texts: texts as object })).toThrow(/texts/)
+  })
+
+  test('M6 wrong parts stop the start', () => {
+    const { options } = testServer()
+    expect(() => authorizationHandler(options, undefined as never)).toThrow(/decide must be a function/)
+    expect(() => authorizationHandler(options, () => undefined, { text: {} } as object)).toThrow(/text/)
+  })
+
+  test('R2 the error page does not echo', async () => {
+    const site = await startSite(resources)
+    const { body } = await site.browser().go('/oauth2/authorize?client_id=<script>alert(1)</script>')
+    expect(body).not.toContain('alert(1)')
+  })
+})
