@@ -16,9 +16,10 @@ import { createPushedAuthorizationResponse } from './endpoints/pushed-authorizat
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { createTokenResponse } from './endpoints/token.js'
-import { answer, plainRequest, requestHead, send, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
+import { answer, plainRequest, requestHead, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
 import type { ServerOptions } from './options.js'
 import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
+import { send } from './wire.js'
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.

@@ -1,11 +1,11 @@
 /**
  * The shell of OAuth 1: handlers for Express, Connect and bare node:http. The only file of oauth1/ that knows `req`, `res` and `next`.
  */
-import bodyParser from 'body-parser'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConfigurationError, InvalidRequest, ServerError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
-import { bodyTooLarge, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import { headerFields, isSecure, parsedBody, readRawBody, send } from '../wire.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { checkOAuth1, type OAuth1Demand } from './protected-resource.js'
 import { refuse } from './responses.js'
@@ -68,10 +68,19 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
     void checkOAuth1(configuration, request, demand).then(
       (auth) => {
         req.auth = auth
-        next?.()
+        pass(next)
       },
       (thrown: unknown) => send(res, refuse(configuration, 'oauth1 resource', thrown)),
     )
+  }
+}
+
+/** Goes on with the next handler. What that throws at once is its framework's to handle. */
+function pass(next: ((error?: unknown) => void) | undefined): void {
+  try {
+    next?.()
+  } catch (thrown) {
+    next?.(thrown)
   }
 }
 
@@ -109,28 +118,8 @@ function plainRequest(req: OAuth1HostRequest, configuration: OAuth1Configuration
     method: req.method ?? '',
     url: req.originalUrl ?? req.url ?? '',
     headers: headerFields(req),
-    secure: isSecure(req, configuration),
+    secure: isSecure(req, configuration.trustProxy),
   }
-}
-
-/** node:http keeps the first of two Authorization fields; both have to be seen to be refused. */
-function headerFields(req: IncomingMessage): HeaderFields {
-  const raw = req.rawHeaders
-  const values = raw.filter((_value, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === 'authorization')
-  return values.length > 1 ? { ...req.headers, authorization: values } : req.headers
-}
-
-function isSecure(req: OAuth1HostRequest, { trustProxy }: OAuth1Configuration): boolean {
-  const forwarded = req.headers['x-forwarded-proto']
-  if (trustProxy !== undefined && forwarded !== undefined && trustProxy(peerAddress(req))) {
-    return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
-  }
-  return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
-}
-
-// RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
-function peerAddress({ socket }: IncomingMessage): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
 }
 
 function warnOfInsecureTransport({ allowInsecureTransport, warn }: OAuth1Configuration): void {
@@ -160,50 +149,5 @@ async function readBody(req: OAuth1HostRequest, res: ServerResponse, configurati
     )
     throw new ServerError(undefined, { reason: 'the body was consumed before it reached the handler' })
   }
-  return readRawBody(req, res, configuration)
-}
-
-/** An empty object on an unread request is what Express 4 puts there, not a body. */
-function parsedBody({ body, readableDidRead }: OAuth1HostRequest): unknown {
-  if (body === null || body === undefined) return undefined
-  const isPlaceholder = typeof body === 'object' && !Buffer.isBuffer(body) && Object.keys(body).length === 0
-  return isPlaceholder && !readableDidRead ? undefined : body
-}
-
-type RawReader = (req: OAuth1HostRequest, res: ServerResponse, next: (error?: unknown) => void) => void
-const rawReaders = new WeakMap<OAuth1Configuration, RawReader>()
-
-function readRawBody(req: OAuth1HostRequest, res: ServerResponse, configuration: OAuth1Configuration): Promise<unknown> {
-  const { maxBodySize } = configuration
-  if (Number(req.headers['content-length']) > maxBodySize) throw bodyTooLarge()
-  const reader = rawReaders.get(configuration) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
-  rawReaders.set(configuration, reader)
-  return new Promise((resolve, reject) => {
-    onceTooLarge(req, maxBodySize, () => reject(bodyTooLarge()))
-    reader(req, res, (error) => {
-      const { body } = req
-      // Nobody after this finds credentials in the request.
-      req.body = undefined
-      if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
-      else reject(new InvalidRequest('the body could not be read', { cause: error }))
-    })
-  })
-}
-
-/** body-parser tells of too large a body at its end only: a client that does not end it would wait for ever. */
-function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): void {
-  let received = 0
-  req.on('data', function count(chunk: Buffer) {
-    received += chunk.length
-    if (received <= limit) return
-    req.off('data', count)
-    refuse()
-  })
-}
-
-/** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */
-function send(res: ServerResponse, { status, headers, body }: ProtocolResponse): void {
-  if (res.headersSent || res.destroyed) return
-  res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
-  res.end(body)
+  return readRawBody(req, res, configuration.maxBodySize)
 }

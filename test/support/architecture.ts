@@ -42,8 +42,8 @@ export const entries = ['cli.ts', 'testing.ts']
 export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts', 'strategy-options.ts']
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
-/** What asks other servers, and so knows their answers. */
-export const outbound = ['guarded-fetch.ts']
+/** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
+export const wire = ['guarded-fetch.ts', 'wire.ts']
 /** The shell: what alone knows the request and response of the host. */
 export const shell = ['authorization-handler.ts', 'authorization-server.ts', 'handlers.ts', 'host.ts', 'oauth1/handlers.ts']
 
@@ -164,7 +164,7 @@ function ownFaults({ path, text }: SourceFile, parsed: ts.SourceFile): string[] 
   if (lines > maxLines) faults.push(`${path} has ${lines} lines`)
   if (!/^(?:#!.*\n)?\/\*\*[\s*]*[^\s*/][^]{20,}?\*\//.test(text)) faults.push(`${path} has no header comment`)
   for (const word of words) if (ownerless.has(word)) faults.push(`${path} is named ${word}`)
-  if (!shell.includes(path) && !outbound.includes(path)) faults.push(...[...requestNamesIn(parsed)].map((name) => `${path} knows ${name}`))
+  if (!shell.includes(path) && !wire.includes(path)) faults.push(...[...requestNamesIn(parsed)].map((name) => `${path} knows ${name}`))
   return faults
 }
 

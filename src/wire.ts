@@ -1,0 +1,91 @@
+/**
+ * Requests and responses of node:http, read and written the same way for every handler. Knows no configuration.
+ */
+import bodyParser from 'body-parser'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { InvalidRequest } from './errors.js'
+import { bodyTooLarge, type HeaderFields, type ProtocolResponse } from './protocol.js'
+
+/** What is read of a request: of node:http, and of what Express and body parsers add. */
+export type WireRequest = IncomingMessage & { readonly secure?: boolean | undefined; body?: unknown }
+
+/** Whose `X-Forwarded-…` fields are believed. */
+export type TrustProxy = (address: string) => unknown
+
+/** node:http keeps the first of two Authorization fields; an endpoint has to see both to refuse them. */
+export function headerFields(req: IncomingMessage): HeaderFields {
+  const raw = req.rawHeaders
+  const values = raw.filter((_value, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === 'authorization')
+  return values.length > 1 ? { ...req.headers, authorization: values } : req.headers
+}
+
+/** Whether a request came over TLS: as a trusted proxy says, else as Express says, else as the socket is. */
+export function isSecure(req: WireRequest, trustProxy: TrustProxy | undefined): boolean {
+  const forwarded = req.headers['x-forwarded-proto']
+  if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
+    return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
+  }
+  return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
+}
+
+/** Only the word `true` is trust: a promise of an answer is not. */
+export function isTrusted(trustProxy: TrustProxy, address: string): boolean {
+  return trustProxy(address) === true
+}
+
+// RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
+export function peerAddress({ socket }: IncomingMessage): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+/** What something else has made of the body already; undefined when the body is still unread. An empty object on an unread request is what Express 4 puts there. */
+export function parsedBody({ body, readableDidRead }: WireRequest): unknown {
+  if (body === null || body === undefined) return undefined
+  return isEmptyObject(body) && !readableDidRead ? undefined : body
+}
+
+function isEmptyObject(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && !Buffer.isBuffer(body) && Object.keys(body).length === 0
+}
+
+type RawReader = (req: WireRequest, res: ServerResponse, next: (error?: unknown) => void) => void
+const rawReaders = new Map<number, RawReader>()
+
+/**
+ * The bytes of a body that nobody has read; undefined when there is none. They do not stay on the request.
+ *
+ * @throws InvalidRequest 413 as soon as there are more than `maxBodySize`, 400 when the client goes away.
+ */
+export function readRawBody(req: WireRequest, res: ServerResponse, maxBodySize: number): Promise<unknown> {
+  if (Number(req.headers['content-length']) > maxBodySize) throw bodyTooLarge()
+  const reader = rawReaders.get(maxBodySize) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
+  rawReaders.set(maxBodySize, reader)
+  return new Promise((resolve, reject) => {
+    onceTooLarge(req, maxBodySize, () => reject(bodyTooLarge()))
+    reader(req, res, (error) => {
+      const { body } = req
+      // Nobody after this finds credentials in the request.
+      req.body = undefined
+      if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
+      else reject(new InvalidRequest('the body could not be read', { cause: error }))
+    })
+  })
+}
+
+/** body-parser tells of too large a body at its end only: a client that does not end it would wait for ever. */
+function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): void {
+  let received = 0
+  req.on('data', function count(chunk: Buffer) {
+    received += chunk.length
+    if (received <= limit) return
+    req.off('data', count)
+    refuse()
+  })
+}
+
+/** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */
+export function send(res: ServerResponse, { status, headers, body }: ProtocolResponse): void {
+  if (res.headersSent || res.destroyed) return
+  res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
+  res.end(body)
+}
