@@ -123,6 +123,6 @@ function possibleAlgorithms(key: KeyObject, where: string): readonly EncryptionA
 
 /** Names a key without saying anything about it: 128 bits of a hash over 256 random ones. */
 function fingerprint(key: KeyObject): string {
-  const material = key.type === 'secret' ? key.export().toString('base64url') : JSON.stringify(key.export({ format: 'jwk' }))
+  const material = JSON.stringify(key.export({ format: 'jwk' }))
   return hash('sha256', `oauth2-token-handler kid ${material}`, 'base64url').slice(0, 22)
 }

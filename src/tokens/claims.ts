@@ -106,7 +106,6 @@ function answeredClaims(claims: unknown): JsonObject {
 
 /** A copy as it would be sent, so that no `toJSON` or getter says something else later; undefined when it is not an object of plain JSON. */
 function plainClaims(claims: unknown): JsonObject | undefined {
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined
   try {
     return jsonCopy(claims as JsonObject, 'claims')
   } catch {

@@ -227,6 +227,34 @@ describe('whom a token is meant for', () => {
     }
   })
 
+  test('N3 introspection names the issuer that the token names, and for a token that names none the server', async () => {
+    const named = jwtServer({ accessTokens: jwt({ key, issuer: 'foobar' }) })
+    expect((await named.introspect({ token: await machineToken(named) }, basic(machine))).json).toMatchObject({
+      active: true,
+      iss: 'foobar',
+    })
+    const format = jwt({ key })
+    const silent = jwtServer({
+      accessTokens: { ...format, read: async (...of) => Object.assign((await format.read?.(...of)) ?? {}, { claims: {} }) as never },
+    })
+    expect((await silent.introspect({ token: await machineToken(silent) }, basic(machine))).json).toMatchObject({
+      active: true,
+      iss: issuer,
+    })
+    const noting: Grant = { type: 'urn:example:noting', authorize: () => ({ subject: 'alice', extra: { iss: 'mallory' } }) }
+    const holder = { ...machine, grant_types: [noting.type] }
+    const opaque = testServer({ issuer, clients: [holder], grants: [noting] })
+    const { json } = await opaque.token({ grant_type: noting.type }, basic(holder))
+    const answer = await opaque.introspect({ token: json.access_token ?? '' }, basic(holder))
+    expect(answer.json).toMatchObject({ active: true, iss: issuer })
+  })
+
+  test('N3 introspection tells every audience', async () => {
+    const aud = ['https://a.example', 'https://b.example']
+    const several = jwtServer({ accessTokens: jwt({ key, claims: () => ({ aud }) }) })
+    expect((await several.introspect({ token: await machineToken(several) }, basic(machine))).json.aud).toEqual(aud)
+  })
+
   test('F2 two servers that share a key: the token of one is worth nothing at the other', async () => {
     const accessTokens = jwt({ key })
     const one = jwtServer({ accessTokens, store: memoryStore() })

@@ -143,6 +143,7 @@ describe('what stops the start', () => {
     ['an asymmetric key that nobody signs for', { key: recipient.privateKey }, `encrypted: ${makeable}`],
     ['the same among others', { keys: [{ key }, { key: pem(recipient.publicKey), state: 'retired' }] }, `encrypted: ${makeable}`],
     ['a signer that signs nothing', { key, signWith: opaque() }, 'encrypted: signWith must be a format that can be verified, such as jwt({ key })'],
+    ['a signer that nobody could verify', { key, signWith: { ...signWith, read: undefined } }, 'encrypted: signWith must be a format that can be verified, such as jwt({ key })'],
     ['claims that the signer would not write', { key, signWith, claims: {} }, 'encrypted: with signWith, claims, audience and issuer are options of the format that signs'],
     ['an audience that the signer would not write', { key, signWith, audience: 'a' }, 'encrypted: with signWith, claims, audience and issuer are options of the format that signs'],
   ])('F4 %s', (_name, options, message) => {

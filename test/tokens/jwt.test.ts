@@ -202,8 +202,32 @@ describe('which claims are needed', () => {
     expect(await statusOf(jwtServer().options, written(changes))).toBe(401)
   })
 
-  test.each([['JWT'], ['at+jwt2'], ['dpop+jwt'], ['logout+jwt'], [null], [7], ['AT+JWT ']])('F2 refused: typ %p', async (type) => {
-    expect(await statusOf(jwtServer().options, written({}, type))).toBe(401)
+  test.each([['JWT'], ['at+jwt2'], ['dpop+jwt'], ['logout+jwt'], [null], [7], [['at+jwt']], ['AT+JWT ']])(
+    'F2 refused: typ %p',
+    async (type) => {
+      expect(await statusOf(jwtServer().options, written({}, type))).toBe(401)
+    },
+  )
+
+  const reading = async (changes: Readonly<Record<string, unknown>>) => jwt({ key: p256.privateKey }).read?.(written(changes), { issuer })
+
+  test.each([[undefined], [[]], [''], [[issuer, '']], [7]])('F2 aud %p is none, whoever asks', async (aud) => {
+    expect(await reading({ aud })).toBeUndefined()
+  })
+
+  test('F2 instants are whole seconds, from the epoch to where milliseconds begin', async () => {
+    expect(await reading({ iat: 0, exp: 99_999_999_999 })).toMatchObject({ issuedAt: 0, expiresAt: 99_999_999_999 })
+    for (const changes of [{ iat: -1 }, { iat: 0.5 }, { exp: 100_000_000_000 }]) expect(await reading(changes)).toBeUndefined()
+  })
+
+  test.each([
+    [`${'b'.repeat(22)}.${'a'.repeat(22)}`, 'b'.repeat(22)],
+    ['a'.repeat(22), undefined],
+    [`short.${'a'.repeat(22)}`, undefined],
+    [`.${'a'.repeat(22)}`, undefined],
+    ['guard:x.y', undefined],
+  ])('F7 the jti %s names the Authorization %s', async (jti, authorization_id) => {
+    expect(await reading({ jti })).toMatchObject({ jti, authorization_id })
   })
 
   test.each([['[]'], ['"text"'], ['null'], ['7'], ['{'], ['']])('F2 refused: %p in place of claims', async (payload) => {
