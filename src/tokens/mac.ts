@@ -95,13 +95,17 @@ async function nonceFault(
 const attributeList = /^ *mac +((?:[a-z]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*" *(?:, *|$))+)$/i
 const attribute = /([a-z]+)="([^"]*)"/gi
 
+const attributeNames = new Set(['id', 'ts', 'nonce', 'bodyhash', 'ext', 'mac'])
+
 function readCredentials(header: string): MacCredentials | undefined {
   const attributes = [...(attributeList.exec(header)?.[1] ?? '').matchAll(attribute)].map(
     ([, name = '', value = '']) => [name.toLowerCase(), value] as const,
   )
   const values = new Map(attributes)
   const { id, nonce, mac: signature, ts, bodyhash, ext } = Object.fromEntries(values) as Partial<Record<string, string>>
-  if (values.size < attributes.length || id === undefined || nonce === undefined || signature === undefined) return undefined
+  // Each at most once, and none beside those that the MAC covers
+  const isStrict = values.size === attributes.length && [...values.keys()].every((name) => attributeNames.has(name))
+  if (!isStrict || id === undefined || nonce === undefined || signature === undefined) return undefined
   const isDated = ts === undefined ? /^[0-9]{1,12}:.+$/.test(nonce) : /^[1-9][0-9]{0,11}$/.test(ts) && nonce !== ''
   return isDated ? { id, ts, nonce, bodyhash, ext, mac: signature } : undefined
 }

@@ -268,6 +268,7 @@ describe('malformed headers', () => {
     `MAC ${whole}, ext="a", ext="a"`,
     `MAC id='ID', ${whole.slice(9)}`,
     `MAC id=ID, ${whole.slice(9)}`,
+    `MAC ${whole}, exe="n1"`,
     `MAC id="I\\D", ${whole.slice(9)}`,
     `MAC id="I\tD", ${whole.slice(9)}`,
     `MAC id="ÏD", ${whole.slice(9)}`,
