@@ -7,6 +7,7 @@
  *   --quick               5 rounds of 1500 requests
  *   --against <folder>    another built checkout of this package, side by side with this one
  *   --package <folder>    another built checkout instead of this one
+ *   --profile <folder>    write a CPU profile of every server there (for the DevTools of a browser)
  *   --save                write results.json and chart.svg beside this file
  */
 import { writeFileSync } from 'node:fs'
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     quick: { type: 'boolean', default: false },
     against: { type: 'string' },
     package: { type: 'string', default: fileURLToPath(new URL('..', import.meta.url)) },
+    profile: { type: 'string' },
     save: { type: 'boolean', default: false },
   },
 })
@@ -39,11 +41,11 @@ const count = Number(options.count ?? (options.quick ? 1500 : 4000))
 const measured = {
   rounds: Number(options.rounds ?? (options.quick ? 5 : 7)),
   count,
-  warmUp: Math.max(count, 3000),
+  warmUp: Math.max(2 * count, 3000),
   seconds: Number(options.seconds),
   connections: Number(options.connections),
 }
-const settings = { ...measured, packageRoot: options.package }
+const settings = { ...measured, packageRoot: options.package, profile: options.profile }
 
 const beginsWithOneOf = (text, list) => list.split(',').some((beginning) => text.startsWith(beginning))
 const chosen = servers.filter(({ id }) => id === 'b1' || beginsWithOneOf(id, options.servers))

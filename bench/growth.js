@@ -9,7 +9,7 @@ export async function measureGrowth(server, settings) {
   const checking = workloads.find(({ id }) => id === 'W5-opaque')
   const load = startLoad()
   // It checks tokens and issues them: the requests say which.
-  const running = await startServer(server, checking, settings.packageRoot)
+  const running = await startServer(server, checking, settings)
   const results = []
   try {
     const round = { ...settings, count: 4000 }

@@ -7,6 +7,8 @@ import { faultOf, requestText, workloads } from './workloads.js'
 
 let open = []
 
+process.on('disconnect', () => process.exit())
+
 process.on('message', async (message) => {
   try {
     if (message.type === 'connect') open = await openConnections(message)

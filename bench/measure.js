@@ -9,10 +9,10 @@ import { consumesMaterial } from './workloads.js'
 const canPin = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0
 
 /** A process of ours, pinned to one core where that can be done, that answers each message with one. */
-function startProcess(file, args, core) {
+function startProcess(file, args, core, profileFolder) {
   const child = fork(new URL(file, import.meta.url), args, {
     env: { ...process.env, NODE_ENV: 'production' },
-    execArgv: ['--expose-gc'],
+    execArgv: ['--expose-gc', ...(profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`])],
     serialization: 'advanced',
   })
   if (canPin) spawnSync('taskset', ['-a', '-cp', String(core), String(child.pid)])
@@ -34,7 +34,7 @@ function startProcess(file, args, core) {
       child.send(message)
       return answered
     },
-    end: () => child.kill(),
+    end: () => child.disconnect(),
   }
 }
 
@@ -44,8 +44,8 @@ export function startLoad() {
 }
 
 /** A server, ready; rejects when it cannot serve the workload. */
-export async function startServer({ id, isConstant = false, title, kind }, workload, packageRoot) {
-  const server = startProcess('./server-process.js', [id, workload.id, packageRoot], 0)
+export async function startServer({ id, isConstant = false, title, kind }, workload, { packageRoot, profile }) {
+  const server = startProcess('./server-process.js', [id, workload.id, packageRoot], 0, profile)
   try {
     const { port } = await server.answer()
     return { ...server, id, title, kind, port, isConstant, shared: undefined }
@@ -83,7 +83,7 @@ export async function measureWorkload(workload, candidates, settings, onSkip) {
   const running = []
   try {
     for (const candidate of candidates) {
-      await startServer(candidate, workload, candidate.packageRoot ?? settings.packageRoot).then(
+      await startServer(candidate, workload, { ...settings, ...candidate }).then(
         (server) => running.push({ server: { ...server, label: candidate.label ?? candidate.title }, rounds: [] }),
         (error) => onSkip(candidate, error),
       )

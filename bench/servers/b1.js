@@ -2,18 +2,12 @@
 import express from 'express'
 import { constantAnswer, constantMaterial } from '../workloads.js'
 
-export const b1 = {
-  id: 'b1',
-  title: 'B1: Express 5, a constant',
-  kind: 'base',
-  isConstant: true,
-  start(workload) {
-    const app = express()
-    const answer = constantAnswer(workload)
-    app.use(express.urlencoded())
-    // RFC 6749 §5.1
-    app.post('/oauth2/token', (_req, res) => res.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' }).json(answer))
-    app.get('/api', (_req, res) => res.json(answer))
-    return { listener: app, prepare: (count) => constantMaterial(workload, count) }
-  },
+export function start(workload) {
+  const app = express()
+  const answer = constantAnswer(workload)
+  app.use(express.urlencoded())
+  // RFC 6749 §5.1
+  app.post('/oauth2/token', (_req, res) => res.set({ 'Cache-Control': 'no-store', Pragma: 'no-cache' }).json(answer))
+  app.get('/api', (_req, res) => res.json(answer))
+  return { listener: app, prepare: (count) => constantMaterial(workload, count) }
 }

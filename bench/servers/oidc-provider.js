@@ -13,64 +13,59 @@ const signing = {
   RS256: () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
 }
 
-export const oidcProvider = {
-  id: 'oidc-provider',
-  title: 'oidc-provider',
-  kind: 'peer',
-  async start({ kind, format, store }) {
-    if (store !== 'memory') throw new Error('has no stores')
-    if (format === 'encrypted') throw new Error('not configured for encrypted tokens')
-    if (kind === 'resource' && format !== 'opaque') throw new Error('leaves verifying JWTs to another package')
-    const alg = format === 'opaque' ? 'ES256' : format
-    const key = { ...signing[alg]().privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: '1' }
-    const seconds = () => lifetime
-    const provider = new Provider(issuer, {
-      adapter: mapAdapter(),
-      jwks: { keys: [key] },
-      clients: [
-        {
-          client_id: client.client_id,
-          client_secret: client.client_secret,
-          grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-          redirect_uris: [client.redirect_uri],
-          id_token_signed_response_alg: alg,
-        },
-      ],
-      clientAuthMethods: ['client_secret_basic'],
-      enabledJWA: { idTokenSigningAlgValues: ['ES256', 'EdDSA', 'RS256'] },
-      scopes: ['openid', 'offline_access', 'read', 'write'],
-      cookies: { keys: ['bench'] },
-      features: {
-        devInteractions: { enabled: false },
-        clientCredentials: { enabled: true },
-        resourceIndicators: {
-          enabled: format !== 'opaque',
-          defaultResource: () => audience,
-          getResourceServerInfo: () => ({ scope: 'read write', audience, accessTokenFormat: 'jwt', jwt: { sign: { alg } } }),
-        },
+export async function start({ kind, format, store }) {
+  if (store !== 'memory') throw new Error('has no stores')
+  if (format === 'encrypted') throw new Error('not configured for encrypted tokens')
+  if (kind === 'resource' && format !== 'opaque') throw new Error('leaves verifying JWTs to another package')
+  const alg = format === 'opaque' ? 'ES256' : format
+  const key = { ...signing[alg]().privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: '1' }
+  const seconds = () => lifetime
+  const provider = new Provider(issuer, {
+    adapter: mapAdapter(),
+    jwks: { keys: [key] },
+    clients: [
+      {
+        client_id: client.client_id,
+        client_secret: client.client_secret,
+        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+        redirect_uris: [client.redirect_uri],
+        id_token_signed_response_alg: alg,
       },
-      findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
-      issueRefreshToken: () => true,
-      rotateRefreshToken: true,
-      routes: { token: '/oauth2/token' },
-      ttl: { AccessToken: seconds, AuthorizationCode: 600, ClientCredentials: seconds, Grant: seconds, RefreshToken: seconds },
-    })
-    const registered = await provider.Client.find(client.client_id)
+    ],
+    clientAuthMethods: ['client_secret_basic'],
+    enabledJWA: { idTokenSigningAlgValues: ['ES256', 'EdDSA', 'RS256'] },
+    scopes: ['openid', 'offline_access', 'read', 'write'],
+    cookies: { keys: ['bench'] },
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: format !== 'opaque',
+        defaultResource: () => audience,
+        getResourceServerInfo: () => ({ scope: 'read write', audience, accessTokenFormat: 'jwt', jwt: { sign: { alg } } }),
+      },
+    },
+    findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    issueRefreshToken: () => true,
+    rotateRefreshToken: true,
+    routes: { token: '/oauth2/token' },
+    ttl: { AccessToken: seconds, AuthorizationCode: 600, ClientCredentials: seconds, Grant: seconds, RefreshToken: seconds },
+  })
+  const registered = await provider.Client.find(client.client_id)
 
-    async function material() {
-      if (kind === 'resource') return new provider.ClientCredentials({ client: registered, scope }).save()
-      const grant = new provider.Grant({ accountId: subject, clientId: client.client_id })
-      grant.addOIDCScope(`openid offline_access ${scope}`)
-      const common = { accountId: subject, client: registered, grantId: await grant.save(), gty: 'authorization_code', scope }
-      if (kind === 'refresh') return new provider.RefreshToken({ ...common, rotations: 0 }).save()
-      const challenge = { codeChallenge: pkce.code_challenge, codeChallengeMethod: 'S256' }
-      return new provider.AuthorizationCode({ ...common, redirectUri: client.redirect_uri, ...challenge }).save()
-    }
-    return {
-      listener: kind === 'resource' ? protectedResource(provider) : provider.callback(),
-      prepare: (count) => Promise.all(Array.from({ length: count }, material)),
-    }
-  },
+  async function material() {
+    if (kind === 'resource') return new provider.ClientCredentials({ client: registered, scope }).save()
+    const grant = new provider.Grant({ accountId: subject, clientId: client.client_id })
+    grant.addOIDCScope(`openid offline_access ${scope}`)
+    const common = { accountId: subject, client: registered, grantId: await grant.save(), gty: 'authorization_code', scope }
+    if (kind === 'refresh') return new provider.RefreshToken({ ...common, rotations: 0 }).save()
+    const challenge = { codeChallenge: pkce.code_challenge, codeChallengeMethod: 'S256' }
+    return new provider.AuthorizationCode({ ...common, redirectUri: client.redirect_uri, ...challenge }).save()
+  }
+  return {
+    listener: kind === 'resource' ? protectedResource(provider) : provider.callback(),
+    prepare: (count) => Promise.all(Array.from({ length: count }, material)),
+  }
 }
 
 function protectedResource(provider) {

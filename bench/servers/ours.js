@@ -32,41 +32,32 @@ function sendResource(res) {
   res.end(resourceBody)
 }
 
-const titles = { node: 'on node:http', connect: 'on Connect', express: 'on Express 5' }
-
-/** @param {'node' | 'connect' | 'express'} host */
-export function ours(host) {
+export async function start(workload, { host, packageRoot }) {
+  const load = (path) => import(pathToFileURL(`${packageRoot}/dist/${path}.js`))
+  const library = await load('index')
+  const { store, close } = await createStore(workload, library, load)
+  const oauth = {
+    issuer,
+    clients: [
+      {
+        client_id: client.client_id,
+        client_secret: client.client_secret,
+        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
+        redirect_uris: [client.redirect_uri],
+      },
+    ],
+    scopes: ['read', 'write'],
+    store,
+    codeLifetime: 600,
+    trustProxy: () => true,
+    ...createFormat(workload, library),
+  }
+  const handlers = { handleToken: library.tokenHandler(oauth), guard: library.requireAccessToken(oauth, { scope }) }
   return {
-    id: `ours-${host}`,
-    title: `oauth2-token-handler ${titles[host]}`,
-    kind: 'ours',
-    async start(workload, packageRoot) {
-      const load = (path) => import(pathToFileURL(`${packageRoot}/dist/${path}.js`))
-      const library = await load('index')
-      const store = await createStore(workload, library, load)
-      const oauth = {
-        issuer,
-        clients: [
-          {
-            client_id: client.client_id,
-            client_secret: client.client_secret,
-            grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-            redirect_uris: [client.redirect_uri],
-          },
-        ],
-        scopes: ['read', 'write'],
-        store,
-        codeLifetime: 600,
-        trustProxy: () => true,
-        ...createFormat(workload, library),
-      }
-      const handlers = { handleToken: library.tokenHandler(oauth), guard: library.requireAccessToken(oauth, { scope }) }
-      return {
-        listener: hosts[host](handlers),
-        prepare: (count) => inParallel(count, () => createMaterial(workload, library, oauth)),
-        fill: (count) => inParallel(count, () => createMaterial({ kind: 'resource' }, library, oauth), false),
-      }
-    },
+    listener: hosts[host](handlers),
+    prepare: (count) => inParallel(count, () => createMaterial(workload, library, oauth)),
+    fill: (count) => inParallel(count, () => createMaterial({ kind: 'resource' }, library, oauth), false),
+    close,
   }
 }
 
@@ -91,20 +82,18 @@ async function createStore({ store }, { memoryStore }, load) {
     const { postgresStore } = await load('stores/postgres')
     const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/test', max: 20 })
     const table = `bench_${process.pid}`
-    process.once('SIGTERM', () => void pool.query(`DROP TABLE IF EXISTS ${table}`).finally(() => process.exit()))
-    const durable = postgresStore(pool, { table })
-    await durable.createTables()
-    return durable
+    const store = postgresStore(pool, { table })
+    await store.createTables()
+    return { store, close: () => pool.query(`DROP TABLE ${table}`) }
   }
   if (store === 'redis') {
     const { createClient } = await import('redis')
     const { redisStore } = await load('stores/redis')
     const redis = await createClient({ url: process.env.REDIS_URL ?? 'redis://127.0.0.1:6379' }).connect()
     const prefix = `bench:${process.pid}:`
-    process.once('SIGTERM', () => void deleteKeys(redis, prefix).finally(() => process.exit()))
-    return redisStore({ sendCommand: (args) => redis.sendCommand(args), prefix })
+    return { store: redisStore({ sendCommand: (args) => redis.sendCommand(args), prefix }), close: () => deleteKeys(redis, prefix) }
   }
-  return memoryStore({ maxRecords: 4_000_000 })
+  return { store: memoryStore({ maxRecords: 4_000_000 }) }
 }
 
 async function deleteKeys(redis, prefix) {
