@@ -13,7 +13,7 @@ export async function measureGrowth(server, settings) {
   const results = []
   try {
     const round = { ...settings, count: 4000 }
-    for (const workload of [issuing, checking]) await measureRound(running, load, workload, round)
+    for (const workload of [issuing, checking, issuing, checking]) await measureRound(running, load, workload, round)
     const { memory: empty } = await running.ask({ type: 'fill', count: 0 })
     for (const tokens of steps) {
       const before = results.at(-1)?.tokens ?? 0
