@@ -46,4 +46,8 @@ export default defineConfig(
     files: ['**/*.js', '**/*.mjs', '**/*.cjs'],
     languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
   },
+  {
+    files: ['bench/**/*.js'],
+    languageOptions: { globals: { Buffer: 'readonly', performance: 'readonly', URLSearchParams: 'readonly' } },
+  },
 )
