@@ -90,8 +90,17 @@ async function authenticated<T>(read: () => Promise<T | undefined>): Promise<T |
   try {
     return await read()
   } catch (thrown) {
-    if (thrown instanceof errors.JOSEError || thrown instanceof UnknownKey || thrown instanceof SyntaxError || thrown instanceof TypeError)
-      return undefined
+    if (isRefusal(thrown)) return undefined
     throw thrown
   }
+}
+
+function isRefusal(thrown: unknown): boolean {
+  const isOfJose = thrown instanceof errors.JOSEError || thrown instanceof UnknownKey
+  return isOfJose || thrown instanceof SyntaxError || thrown instanceof TypeError || isOfWebCrypto(thrown)
+}
+
+/** From Node 22 on WebCrypto says with a DOMException of this name that a key is not one for the algorithm. */
+function isOfWebCrypto(thrown: unknown): boolean {
+  return typeof thrown === 'object' && thrown !== null && 'name' in thrown && thrown.name === 'DataError'
 }
