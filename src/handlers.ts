@@ -19,7 +19,7 @@ import { createTokenResponse } from './endpoints/token.js'
 import { answer, plainRequest, requestHead, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
 import type { ServerOptions } from './options.js'
 import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
-import { send } from './wire.js'
+import { pass, send } from './wire.js'
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.
@@ -90,15 +90,6 @@ function passWithCors({ cors }: Configuration, head: RequestHead, res: ServerRes
     if (Vary !== undefined) res.appendHeader('Vary', Vary)
   }
   pass(next)
-}
-
-/** Goes on with the next handler. What that throws at once is its framework's to handle. */
-function pass(next: Next): void {
-  try {
-    next()
-  } catch (thrown) {
-    next(thrown)
-  }
 }
 
 /** Pushed authorization requests (RFC 9126). Options and mounting as for {@link tokenHandler}. */

@@ -8,8 +8,18 @@ import type { Configuration } from './configuration.js'
 import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
 import { InvalidRequest, ServerError } from './errors.js'
-import { renderError, type Context, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
-import { headerFields, isSecure, isTrusted, parsedBody, peerAddress, readRawBody, send } from './wire.js'
+import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
+import {
+  headerFields,
+  isSecure,
+  isTrusted,
+  parsedBody,
+  peerAddress,
+  readContext,
+  readRawBody,
+  send,
+  warnOfInsecureTransport,
+} from './wire.js'
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
 export interface HostRequest extends IncomingMessage {
@@ -48,7 +58,7 @@ export async function answer(
     }
     const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
     if (method === 'POST' && request.secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration, req)
+    const context = await readContext(configuration.context, req)
     send(res, withCors(configuration, head, await respond({ ...request, context })))
   } catch (thrown) {
     send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
@@ -91,21 +101,6 @@ function clientAddress(req: HostRequest, { trustProxy }: Configuration): string 
 function rawBody({ rawBody: kept, body }: HostRequest): { rawBody?: string | Uint8Array } {
   const bytes = kept ?? body
   return typeof bytes === 'string' || bytes instanceof Uint8Array ? { rawBody: bytes } : {}
-}
-
-function warnOfInsecureTransport({ allowInsecureTransport, warn }: Configuration): void {
-  if (allowInsecureTransport) return
-  warn(
-    'refused a request over plain http. On your own machine set allowInsecureTransport: true; behind a TLS proxy set ' +
-      'Express\' "trust proxy", or elsewhere the option trustProxy: (address) => boolean',
-  )
-}
-
-async function readContext({ context }: Configuration, req: HostRequest): Promise<Context> {
-  if (context === undefined) return {}
-  const answered: unknown = await (context as (req: HostRequest) => unknown)(req)
-  if (typeof answered === 'object' && answered !== null) return answered as Context
-  throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
 }
 
 /** The body, unless the application has read it: then what it made of it. */

@@ -3,8 +3,8 @@
  */
 import bodyParser from 'body-parser'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { InvalidRequest } from './errors.js'
-import { bodyTooLarge, type HeaderFields, type ProtocolResponse } from './protocol.js'
+import { InvalidRequest, ServerError } from './errors.js'
+import { bodyTooLarge, type Context, type HeaderFields, type ProtocolResponse } from './protocol.js'
 
 /** What is read of a request: of node:http, and of what Express and body parsers add. */
 export type WireRequest = IncomingMessage & { readonly secure?: boolean | undefined; body?: unknown }
@@ -88,4 +88,33 @@ export function send(res: ServerResponse, { status, headers, body }: ProtocolRes
   if (res.headersSent || res.destroyed) return
   res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
   res.end(body)
+}
+
+/** Goes on with the next handler, where there is one. What that throws at once is its framework's to handle. */
+export function pass(next: ((error?: unknown) => void) | undefined): void {
+  try {
+    next?.()
+  } catch (thrown) {
+    next?.(thrown)
+  }
+}
+
+/** Says once, to the deployer, why plain http was refused. */
+export function warnOfInsecureTransport(server: {
+  readonly allowInsecureTransport: boolean
+  readonly warn: (message: string) => void
+}): void {
+  if (server.allowInsecureTransport) return
+  server.warn(
+    'refused a request over plain http. On your own machine set allowInsecureTransport: true; behind a TLS proxy set ' +
+      'Express\' "trust proxy", or elsewhere the option trustProxy: (address) => boolean',
+  )
+}
+
+/** What the option `context` says of a request. @throws ServerError when that is not an object. */
+export async function readContext(context: unknown, req: WireRequest): Promise<Context> {
+  if (context === undefined) return {}
+  const answered: unknown = await (context as (req: WireRequest) => unknown)(req)
+  if (typeof answered === 'object' && answered !== null) return answered as Context
+  throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
 }

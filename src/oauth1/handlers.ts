@@ -4,8 +4,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConfigurationError, InvalidRequest, ServerError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
-import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
-import { headerFields, isSecure, parsedBody, readRawBody, send } from '../wire.js'
+import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import { headerFields, isSecure, parsedBody, pass, readContext, readRawBody, send, warnOfInsecureTransport } from '../wire.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { checkOAuth1, type OAuth1Demand } from './protected-resource.js'
 import { refuse } from './responses.js'
@@ -75,15 +75,6 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
   }
 }
 
-/** Goes on with the next handler. What that throws at once is its framework's to handle. */
-function pass(next: ((error?: unknown) => void) | undefined): void {
-  try {
-    next?.()
-  } catch (thrown) {
-    next?.(thrown)
-  }
-}
-
 function readRequirement({ realms: known }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
   const members = assertObject(requirement, 'requireOAuth1: the second argument')
   assertKnownKeys(members, ['realm', 'twoLegged'], 'requireOAuth1')
@@ -106,7 +97,7 @@ async function answer(
   try {
     const request = plainRequest(req, configuration)
     if (request.secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration, req)
+    const context = await readContext(configuration.context, req)
     send(res, await respond({ ...request, context, body: () => readBody(req, res, configuration) }))
   } catch (thrown) {
     send(res, refuse(configuration, endpoint, thrown))
@@ -120,21 +111,6 @@ function plainRequest(req: OAuth1HostRequest, configuration: OAuth1Configuration
     headers: headerFields(req),
     secure: isSecure(req, configuration.trustProxy),
   }
-}
-
-function warnOfInsecureTransport({ allowInsecureTransport, warn }: OAuth1Configuration): void {
-  if (allowInsecureTransport) return
-  warn(
-    'refused a request over plain http. On your own machine set allowInsecureTransport: true; behind a TLS proxy set ' +
-      'Express\' "trust proxy", or elsewhere the option trustProxy: (address) => boolean',
-  )
-}
-
-async function readContext({ context }: OAuth1Configuration, req: OAuth1HostRequest): Promise<Context> {
-  if (context === undefined) return {}
-  const answered: unknown = await (context as (req: OAuth1HostRequest) => unknown)(req)
-  if (typeof answered === 'object' && answered !== null) return answered as Context
-  throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
 }
 
 /** The body, unless the application has read it: then what it kept or made of it. */
