@@ -5,7 +5,8 @@
 export const servers = [
   { id: 'b1', title: 'B1: Express 5, a constant', kind: 'base', isConstant: true, module: './b1.js' },
   { id: 'floor', title: 'Floor: node:http, a constant', kind: 'floor', isConstant: true, module: './floor.js' },
-  { id: 'lean', title: 'Lean: node:http, by hand, no checks', kind: 'floor', module: './lean.js' },
+  { id: 'lean', title: 'Lean: node:http, by hand, no checks', kind: 'floor', module: './lean.js', setup: { host: 'node' } },
+  { id: 'lean-express', title: 'Lean on Express 5, by hand, no checks', kind: 'floor', module: './lean.js', setup: { host: 'express' } },
   { id: 'ours-node', title: 'oauth2-token-handler on node:http', kind: 'ours', module: './ours.js', setup: { host: 'node' } },
   { id: 'ours-connect', title: 'oauth2-token-handler on Connect', kind: 'ours', module: './ours.js', setup: { host: 'connect' } },
   { id: 'ours-express', title: 'oauth2-token-handler on Express 5', kind: 'ours', module: './ours.js', setup: { host: 'express' } },

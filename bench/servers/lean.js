@@ -1,11 +1,12 @@
 /**
- * The least that still issues tokens: a hand-written endpoint on node:http. It checks the secret and looks things up, and does nothing
+ * The least that still issues tokens: a hand-written endpoint, on node:http and on Express. It checks the secret and looks things up, and does nothing
  * that keeps an attacker out. Not for use.
  */
+import express from 'express'
 import { randomBytes, createHash } from 'node:crypto'
 import { client, lifetime, pkce, resourceAnswer, scope, subject } from '../workloads.js'
 
-export function start({ kind, format, store }) {
+export function start({ kind, format, store }, { host }) {
   if (format !== 'opaque' || store !== 'memory') throw new Error('opaque tokens in memory only')
   const [codes, refreshTokens, accessTokens] = [new Map(), new Map(), new Map()]
   const basic = `Basic ${Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')}`
@@ -64,7 +65,7 @@ export function start({ kind, format, store }) {
   }
 
   return {
-    listener,
+    listener: host === 'express' ? onExpress(listener) : listener,
     prepare: (count) =>
       Array.from({ length: count }, () => {
         const code = newToken()
@@ -73,4 +74,11 @@ export function start({ kind, format, store }) {
         return kind === 'refresh' ? issue(true).refresh_token : issue(false).access_token
       }),
   }
+}
+
+function onExpress(listener) {
+  const app = express()
+  app.post('/oauth2/token', listener)
+  app.get('/api', listener)
+  return app
 }
