@@ -10,7 +10,7 @@
  *   anything ──revoked──▶ revoked, for good
  */
 import { wasIssuedWith, type RefreshTokenText } from './credentials.js'
-import { matchesDigest } from './secrets.js'
+import { equalInConstantTime, matchesDigest, sha256 } from './secrets.js'
 import type { Scope } from './scope.js'
 
 /** Text, numbers, and lists and objects of them: what a store can keep. */
@@ -138,10 +138,8 @@ export function withAccessToken(authorization: Authorization, token: OpaqueAcces
   const current = withoutExpired(authorization, now)
   const live = [...current.accessTokens, token]
   const accessTokens = live.length > limit ? live.slice(-limit) : live
-  return {
-    authorization: covering({ ...current, accessTokens }, token.expiresAt),
-    dropped: live.length - accessTokens.length,
-  }
+  const expiresAt = Math.max(current.expiresAt, token.expiresAt)
+  return { authorization: { ...current, accessTokens, expiresAt }, dropped: live.length - accessTokens.length }
 }
 
 /** One opaque access token less. */
@@ -154,14 +152,21 @@ export function withoutAccessToken(authorization: Authorization, hash: string, n
  * Without the access tokens that have ended, revoked or not, and the answer that nobody may ask for again. The used code stays, with what its
  * proof needs, and the head stays, because its key tells reuse.
  */
-export function withoutExpired({ revokedTokens, ...authorization }: Authorization, now: number): Authorization {
-  const accessTokens = authorization.accessTokens.filter((token) => now < token.expiresAt)
-  const mentioned = revokedTokens?.filter((token) => now < token.expiresAt) ?? []
-  const rest = { ...authorization, accessTokens, ...(mentioned.length === 0 ? {} : { revokedTokens: mentioned }) }
-  const { refreshToken } = authorization
-  if (refreshToken?.previous === undefined || now < refreshToken.previous.retryUntil) return rest
+export function withoutExpired(authorization: Authorization, now: number): Authorization {
+  const { accessTokens, refreshToken, revokedTokens } = authorization
+  const isAlive = (token: { readonly expiresAt: number }) => now < token.expiresAt
+  let current = accessTokens.every(isAlive) ? authorization : { ...authorization, accessTokens: accessTokens.filter(isAlive) }
+  if (revokedTokens?.every(isAlive) === false) current = withRevokedTokens(current, revokedTokens.filter(isAlive))
+  if (refreshToken?.previous === undefined || now < refreshToken.previous.retryUntil) return current
   const { previous: _previous, ...head } = refreshToken
-  return { ...rest, refreshToken: head }
+  return { ...current, refreshToken: head }
+}
+
+function withRevokedTokens(
+  { revokedTokens: _revokedTokens, ...rest }: Authorization,
+  revokedTokens: readonly RevokedToken[],
+): Authorization {
+  return revokedTokens.length === 0 ? rest : { ...rest, revokedTokens }
 }
 
 /** One self-contained access token less. */
@@ -177,7 +182,7 @@ export function isTokenLive(authorization: Authorization, jti: string, now: numb
 
 /** A refresh token as its new head, or the same head used again without rotation. */
 export function withRefreshToken(authorization: Authorization, refreshToken: RefreshToken): Authorization {
-  return covering({ ...authorization, refreshToken }, refreshToken.expiresAt)
+  return { ...authorization, refreshToken, expiresAt: Math.max(authorization.expiresAt, refreshToken.expiresAt) }
 }
 
 /** The same Authorization, with an end that is no earlier than `instant`. */
@@ -188,7 +193,8 @@ export function covering(authorization: Authorization, instant: number): Authori
 /** The live opaque access token with that text, or undefined. All hashes are compared. */
 export function findAccessToken(authorization: Authorization, text: string, now: number): OpaqueAccessToken | undefined {
   if (!isLive(authorization, now)) return undefined
-  const matching = authorization.accessTokens.filter((token) => matchesDigest(text, token.hash))
+  const hash = sha256(text)
+  const matching = authorization.accessTokens.filter((token) => equalInConstantTime(hash, token.hash))
   return matching.find((token) => now < token.expiresAt)
 }
 
@@ -204,10 +210,9 @@ export type RefreshTokenStanding = 'head' | 'retry' | 'reused' | 'unrecognised'
 
 /** Judges a refresh token. Expiry of the head is not looked at. */
 export function refreshTokenStanding(refreshToken: RefreshToken, token: RefreshTokenText, text: string, now: number): RefreshTokenStanding {
-  if (!wasIssuedWith(refreshToken.key, token)) return 'unrecognised'
-  if (token.generation >= refreshToken.generation) {
-    return token.generation === refreshToken.generation && matchesDigest(text, refreshToken.hash) ? 'head' : 'unrecognised'
-  }
+  if (token.generation === refreshToken.generation && matchesDigest(text, refreshToken.hash)) return 'head'
+  // What is not recognised by its hash has its tag to show that it was one of ours.
+  if (token.generation >= refreshToken.generation || !wasIssuedWith(refreshToken.key, token)) return 'unrecognised'
   const { previous } = refreshToken
   const isPrevious = token.generation === refreshToken.generation - 1 && previous !== undefined && matchesDigest(text, previous.hash)
   return isPrevious && now < previous.retryUntil ? 'retry' : 'reused'

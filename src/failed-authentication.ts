@@ -4,7 +4,7 @@
  * Successes never count, and nobody is locked by an id alone: another address goes on. Memory is bounded, and the counter of one process; a hook
  * replaces it where several processes have to share one.
  */
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { OAuthError, ServerError } from './errors.js'
 import { sha256 } from './secrets.js'
 import { lateCallback, withinTime } from './within-time.js'
@@ -40,15 +40,17 @@ export async function withinFailureLimit<T>(
 ): Promise<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
   const key = failureKey(kind, name, address)
-  assertAllowed(kind, await counter.retryAfter(key))
+  // The built-in counter is asked and told without a pause, so that no other try comes in between.
+  const before = counter.retryAfter(key)
+  assertAllowed(kind, typeof before === 'number' ? before : await before)
   try {
     const outcome = await work()
-    assertAllowed(kind, await counter.retryAfter(key))
+    const after = counter.retryAfter(key)
+    assertAllowed(kind, typeof after === 'number' ? after : await after)
     return outcome
   } catch (thrown) {
     if (!isFailure(thrown)) throw thrown
     const retryAfter = counter.retryAfter(key)
-    // The built-in counter is asked and told without a pause, so that no other try comes in between.
     assertAllowed(kind, typeof retryAfter === 'number' ? retryAfter : await retryAfter)
     await counter.failed(key)
     throw thrown
@@ -77,17 +79,17 @@ function assertAllowed(kind: LimitedTry['kind'], retryAfter: number): void {
   throw new OAuthError('temporarily_unavailable', 'too many failed attempts', details)
 }
 
-/** A counter of the application: bounded in time, and asked for whole seconds. */
+/** A counter of the application: bounded in time, asked for whole seconds, and never told a name or an address. */
 export function applicationCounter(counter: FailureCounter, timeout: number): FailureCounter {
   return {
     async retryAfter(key) {
-      const seconds: unknown = await withinTime(timeout, async () => counter.retryAfter(key), lateCallback)
+      const seconds: unknown = await withinTime(timeout, async () => counter.retryAfter(sha256(key)), lateCallback)
       if (typeof seconds === 'number' && Number.isFinite(seconds)) return Math.ceil(seconds)
       throw new ServerError(undefined, {
         reason: 'retryAfter of the option failedAuthenticationLimit answered something else than seconds',
       })
     },
-    failed: (key) => withinTime(timeout, async () => counter.failed(key), lateCallback),
+    failed: (key) => withinTime(timeout, async () => counter.failed(sha256(key)), lateCallback),
   }
 }
 
@@ -125,22 +127,27 @@ export function createFailureCounter(perMinute: number, clock: () => number): Fa
   }
 }
 
+const maxKeySize = 64
+
 /** The key under which failures of one name from one address are counted. IPv6 addresses count by their /64. */
 function failureKey(kind: LimitedTry['kind'], name: string, address: string): string {
   // People are often found whatever the case of their name.
   const counted = kind === 'username' ? name.normalize('NFKC').trim().toLowerCase() : name
-  return sha256(JSON.stringify([kind, counted, networkOf(withoutPort(address))]))
+  const key = JSON.stringify([kind, counted, networkOf(withoutPort(address))])
+  return key.length <= maxKeySize ? key : sha256(key)
 }
 
 // Some proxies write the port of the client behind its address, and it is new with each connection.
 const addressWithPort = /^(?:(\d+\.\d+\.\d+\.\d+)(?::\d+)?|\[([^\]]+)\](?::\d+)?)$/
 
 function withoutPort(address: string): string {
+  if (isIPv4(address)) return address
   const [, ipv4, ipv6] = addressWithPort.exec(address) ?? []
   return ipv4 ?? ipv6 ?? address
 }
 
 function networkOf(address: string): string {
+  if (isIPv4(address)) return address
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
   if (mapped !== undefined || !isIPv6(address)) return mapped ?? address
   const [head = '', tail] = address.toLowerCase().split('%', 1).join('').split('::')

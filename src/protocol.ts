@@ -76,7 +76,15 @@ const neverInQuery = new Set([
 
 /** All values of a header field. `name` is in lower case. */
 export function headerValues(headers: HeaderFields, name: string): readonly string[] {
-  return Object.entries(headers).flatMap(([key, value]) => (value === undefined || key.toLowerCase() !== name ? [] : value))
+  const values: string[] = []
+  for (const key of Object.keys(headers)) {
+    // The length tells most names apart before anything is compared.
+    if (key.length !== name.length || key.toLowerCase() !== name) continue
+    const value = headers[key]
+    if (typeof value === 'string') values.push(value)
+    else if (value !== undefined) values.push(...value)
+  }
+  return values
 }
 
 /** The one value of a header field; several are joined as RFC 9110 §5.3 joins them. `name` is in lower case. */

@@ -6,19 +6,32 @@ export function lateCallback(): TemporarilyUnavailable {
   return new TemporarilyUnavailable(undefined, { reason: 'a grant, hook or generator of the application did not answer in time' })
 }
 
-/** What `work` resolves to, or a rejection with `late()` when it takes longer than `timeout` milliseconds. The work itself goes on. */
-export async function withinTime<T>(timeout: number, work: () => Promise<T>, late: () => Error): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    return await Promise.race([
-      work(),
-      new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => {
-          reject(late())
-        }, timeout)
-      }),
-    ])
-  } finally {
-    clearTimeout(timer)
-  }
+/**
+ * What `work` answers, at once where it does; or a rejection with `late()` when it takes longer than `timeout` milliseconds. The work itself goes on.
+ */
+export function withinTime<T>(timeout: number, work: () => T | Promise<T>, late: () => Error): T | Promise<T> {
+  const answer = work()
+  if (!isThenable(answer)) return answer
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      reject(late())
+    }, timeout)
+    answer.then(
+      (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (thrown: unknown) => {
+        clearTimeout(timer)
+        // What was thrown goes on as it is.
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors
+        reject(thrown)
+      },
+    )
+  })
+}
+
+/** A promise of whatever library. */
+function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
+  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
 }

@@ -29,7 +29,8 @@ export function clientSecretBasic(): ClientAuthenticationMethod {
         throw new InvalidClient(undefined, { reason: 'malformed Basic credentials', challenge: basicChallenge })
       }
       const { name, pass } = credentials
-      return { client_id: decodedOrRaw(name), secretReadings: [...new Set([pass, decodedOrRaw(pass)])] }
+      const decoded = decodedOrRaw(pass)
+      return { client_id: decodedOrRaw(name), secretReadings: decoded === pass ? [pass] : [pass, decoded] }
     },
     verify: (credentials, client, now) => verifySecret(credentials.secretReadings ?? [], client.secrets.reveal(), now),
   }

@@ -65,7 +65,7 @@ export interface ClientAuthenticationPolicy {
  * @throws InvalidRequest for two methods or two identities; InvalidClient for everything else.
  * @see RFC 6749 §2.3, §3.2.1
  */
-export async function authenticateClient(request: ClientAuthenticationRequest, policy: ClientAuthenticationPolicy): Promise<Client> {
+export function authenticateClient(request: ClientAuthenticationRequest, policy: ClientAuthenticationPolicy): Promise<Client> {
   const { method, credentials } = presentedCredentials(request, policy.clientAuthenticationMethods)
   const attempt = { kind: 'client', name: credentials.client_id, address: request.address } as const
   return withinFailureLimit(policy.failures, attempt, isRefusal, () => verifiedClient(method, credentials, policy))
@@ -99,10 +99,11 @@ function slowHashCount({ secrets }: Client): number {
 function presentedCredentials(request: ClientAuthenticationRequest, methods: readonly ClientAuthenticationMethod[]) {
   // RFC 9110 §11.6.2: a request has one Authorization field
   if (headerValues(request.headers, 'authorization').length > 1) throw new InvalidRequest('the Authorization header must not be repeated')
-  const presented = methods.flatMap((method) => {
+  const presented: { method: ClientAuthenticationMethod; credentials: PresentedCredentials }[] = []
+  for (const method of methods) {
     const credentials = method.presented(request)
-    return credentials === undefined ? [] : [{ method, credentials }]
-  })
+    if (credentials !== undefined) presented.push({ method, credentials })
+  }
   // RFC 7591 §2: `none` is the method of a request that uses no other
   const used = presented.length > 1 ? presented.filter(({ method }) => method.name !== 'none') : presented
   // RFC 6749 §2.3: the client must not use more than one authentication method in each request

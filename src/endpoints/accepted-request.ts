@@ -129,14 +129,16 @@ export async function claimAll({ claims, configuration }: AcceptedRequest): Prom
   return true
 }
 
-const credentialParameters = [
+const credentialParameters = new Set([
   'client_secret', 'client_assertion', 'code', 'code_verifier', 'refresh_token', 'password', 'assertion', 'device_code',
   'subject_token', 'actor_token',
-] // prettier-ignore
+]) // prettier-ignore
 
 /** The parameters that a hook may see. */
 export function withoutCredentials(parameters: Parameters, grant: Grant): Parameters {
-  const shown = Object.assign(Object.create(null) as Partial<Record<string, string>>, parameters)
-  for (const name of [...credentialParameters, grant.presents ?? 'code']) Reflect.deleteProperty(shown, name)
+  const shown = Object.create(null) as Partial<Record<string, string>>
+  for (const [name, value] of Object.entries(parameters)) {
+    if (!credentialParameters.has(name) && name !== grant.presents) shown[name] = value
+  }
   return shown
 }

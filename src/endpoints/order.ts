@@ -23,8 +23,10 @@ export async function orderTokens(request: AcceptedRequest, decision: NewAuthori
   const { configuration, client, grant, context } = request
   const subject = decision.kind === 'continue' ? decision.authorization.subject : readSubject(decision)
   const askedScope = decision.kind === 'continue' ? continuedScope(request, decision) : readScope(request, decision)
-  const scope = await approvedScope(request, subject, askedScope)
-  const decided = decidedRequest(request, subject, scope)
+  const hasRules = configuration.checkScope !== undefined || configuration.authorize !== undefined
+  const scope = hasRules ? await approvedScope(request, subject, askedScope) : askedScope
+  // Made for the functions of the application only, and most servers have none.
+  const decided = () => decidedRequest(request, subject, scope)
   const now = configuration.clock()
   const refreshToken = await refreshTokenStep(request, decision, decided)
   const resource = resourcesOf(request, decision.kind === 'continue' ? decision.authorization.resource : undefined)
@@ -54,7 +56,6 @@ export async function orderTokens(request: AcceptedRequest, decision: NewAuthori
  */
 async function approvedScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Promise<Scope> {
   const { checkScope, authorize } = request.configuration
-  if (checkScope === undefined && authorize === undefined) return scope
   const checked = narrowed(scope, await checkScope?.(decidedRequest(request, subject, scope)), 'checkScope')
   const answer: unknown = await authorize?.(decidedRequest(request, subject, checked))
   return narrowed(checked, answer, 'authorize')
@@ -95,15 +96,19 @@ function readScope(request: AcceptedRequest, { scope }: NewAuthorization): Scope
   return granted
 }
 
-async function refreshTokenStep(
+function refreshTokenStep(
   { configuration, client }: AcceptedRequest,
   decision: NewAuthorization | Continuation,
-  decided: DecidedRequest,
-): Promise<RefreshTokenStep | undefined> {
+  decided: () => DecidedRequest,
+): RefreshTokenStep | undefined | Promise<RefreshTokenStep | undefined> {
   const { refreshable, grants } = configuration
   const step = decision.kind === 'continue' ? decision.refreshToken : beginUnless(decision.refreshable === false)
   if (step === undefined || !grants.has('refresh_token') || !client.grant_types.includes('refresh_token')) return undefined
-  if (typeof refreshable === 'boolean' || (await refreshable(decided))) return step
+  return typeof refreshable === 'boolean' ? step : allowedStep(step, refreshable(decided()))
+}
+
+async function allowedStep(step: RefreshTokenStep, isRefreshable: boolean | Promise<boolean>): Promise<RefreshTokenStep | undefined> {
+  if (await isRefreshable) return step
   if (step.step === 'begin') return undefined
   throw new InvalidGrant(undefined, { reason: 'the option refreshable answered false' })
 }
@@ -112,10 +117,10 @@ function beginUnless(refused: boolean): RefreshTokenStep | undefined {
   return refused ? undefined : { step: 'begin' }
 }
 
-function accessTokenLifetime({ configuration, client, grant }: AcceptedRequest, decided: DecidedRequest): number {
+function accessTokenLifetime({ configuration, client, grant }: AcceptedRequest, decided: () => DecidedRequest): number {
   const { accessTokenLifetime: configured } = configuration
   if (typeof configured === 'number') return client.accessTokenLifetime ?? grant.accessTokenLifetime ?? configured
-  const seconds = configured(decided)
+  const seconds = configured(decided())
   if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= longestLifetime) return seconds
   throw new ServerError(undefined, { reason: 'the option accessTokenLifetime answered something else than whole seconds up to a year' })
 }

@@ -152,7 +152,7 @@ function authInfo(text: string, token: ActiveAccessToken): AuthInfo {
     scopes: [...token.scope],
     expiresAt: token.expiresAt,
     ...(resource === undefined ? {} : { resource: new URL(resource) }),
-    extra: structuredClone(token.extra),
+    extra: { ...token.extra },
     ...(token.subject === undefined ? {} : { subject: token.subject }),
     issuedAt: token.issuedAt,
   }

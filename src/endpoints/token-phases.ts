@@ -10,7 +10,7 @@ import type { ServerOptions } from '../options.js'
 import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import type { AcceptedRequest } from './accepted-request.js'
 import { readClientRequest, reportRefusal } from './client-request.js'
-import { accept, rehearse, settle } from './token.js'
+import { accept, callBeforeGrant, rehearse, settle } from './token.js'
 
 /** A request that `validateTokenRequest` found good: worth one call of `grantResponse`. */
 export class ValidatedTokenRequest {
@@ -35,7 +35,8 @@ const errorUris = new WeakMap<OAuthError, string>()
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
   const configuration = configure(options)
   try {
-    const accepted = await accept(configuration, await readClientRequest(configuration, 'token', request))
+    const accepted = accept(configuration, await readClientRequest(configuration, 'token', request))
+    await callBeforeGrant(accepted)
     await rehearse(accepted)
     const result = new ValidatedTokenRequest(accepted)
     validated.set(result, accepted)

@@ -40,17 +40,20 @@ import { orderTokens } from './order.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createTokenResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  const configuration = configure(options)
-  return answerClient(configuration, 'token', request, async (clientRequest) =>
-    jsonResponse(200, await settle(await accept(configuration, clientRequest))),
-  )
+  return tokenResponse(configure(options), request)
+}
+
+/** The same for options that were read. */
+export function tokenResponse(configuration: Configuration, request: ProtocolRequest): Promise<ProtocolResponse> {
+  return answerClient(configuration, 'token', request, async (clientRequest) => {
+    const accepted = accept(configuration, clientRequest)
+    if (configuration.beforeGrant !== undefined) await callBeforeGrant(accepted)
+    return jsonResponse(200, await settle(accepted))
+  })
 }
 
 /** The client may use the grant that it asks for, and may be granted the scope that it asks for. */
-export async function accept(
-  configuration: Configuration,
-  { request, parameters, resource, pairs, client }: ClientRequest,
-): Promise<AcceptedRequest> {
+export function accept(configuration: Configuration, { request, parameters, resource, pairs, client }: ClientRequest): AcceptedRequest {
   configuration.servedEndpoints.add('token')
   const grant = chooseGrant(parameters, client, configuration)
   const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
@@ -73,7 +76,6 @@ export async function accept(
   }
   // RFC 8707 §2: invalid_target, likewise
   resourcesOf(accepted)
-  await callBeforeGrant(accepted)
   return accepted
 }
 
@@ -92,7 +94,8 @@ function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGr
   return grant
 }
 
-async function callBeforeGrant({ configuration, client, grant, parameters, context }: AcceptedRequest): Promise<void> {
+/** What the application has to say before anything is judged. */
+export async function callBeforeGrant({ configuration, client, grant, parameters, context }: AcceptedRequest): Promise<void> {
   const { beforeGrant, callbackTimeout } = configuration
   if (beforeGrant === undefined) return
   const request = { grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) }
@@ -143,18 +146,19 @@ async function decide(
   }
   const order = await orderTokens(request, decision)
   // Nothing was claimed while it could still be refused. Who comes second here is judged again, and finds the claim of the first.
-  return (await claimAll(request)) ? issue(request, order) : decide(request, presented, current)
+  const isFirst = request.claims.size === 0 || (await claimAll(request))
+  return isFirst ? issue(request, order) : decide(request, presented, current)
 }
 
 /** What the grant says. An Authorization that is not the client's, or not alive, is unknown to it. */
 async function judge(request: AcceptedRequest, presented: PresentedCredential, current: Authorization | undefined): Promise<GrantDecision> {
   const { grant, parameters, address, configuration } = request
   const withheld = withheldReason(request, current)
-  const name = grant.limitedBy === undefined ? undefined : parameters[grant.limitedBy]
+  const authorize = async () => grant.authorize(grantRequest(request, presented, withheld === undefined ? current : undefined))
   try {
-    return await withinFailureLimit(configuration.failures, { kind: 'username', name, address }, isInvalidGrant, async () =>
-      grant.authorize(grantRequest(request, presented, withheld === undefined ? current : undefined)),
-    )
+    if (grant.limitedBy === undefined) return await authorize()
+    const attempt = { kind: 'username', name: parameters[grant.limitedBy], address } as const
+    return await withinFailureLimit(configuration.failures, attempt, isInvalidGrant, authorize)
   } catch (thrown) {
     if (withheld === undefined || !isInvalidGrant(thrown)) throw thrown
     throw new InvalidGrant(thrown.description, { reason: withheld })

@@ -10,6 +10,7 @@ import type {
   CodeChallenge,
   JsonObject,
   OpaqueAccessToken,
+  PreviousRefreshToken,
   RefreshToken,
   RevokedToken,
 } from '../authorization.js'
@@ -20,20 +21,37 @@ export class UnreadableRecord extends Error {
   override readonly name = 'UnreadableRecord'
 }
 
-/** The record of an Authorization, under a new version. */
+type Writable<T> = { -readonly [name in keyof T]: T[name] }
+
+/** The record of an Authorization, under a new version. What is absent is absent in it too. */
 export function toRecord(authorization: Authorization, version: string, issuer: string | undefined): StoredRecord {
-  const { id, version: _read, client_id, subject, expiresAt, ...data } = authorization
-  return {
+  const { id, client_id, subject, expiresAt } = authorization
+  const record: Writable<StoredRecord> = {
     id,
     version,
     kind: 'authorization',
-    ...(issuer === undefined ? {} : { issuer }),
-    ...(subject === undefined ? {} : { subject }),
     client_id,
     expiresAt,
     format: recordFormat,
-    data: data as unknown as JsonObject,
+    data: toData(authorization),
   }
+  if (issuer !== undefined) record.issuer = issuer
+  if (subject !== undefined) record.subject = subject
+  return record
+}
+
+/** The members that no store searches by. */
+type Data = Omit<Authorization, 'id' | 'version' | 'client_id' | 'subject' | 'expiresAt'>
+
+function toData(authorization: Authorization): JsonObject {
+  const { grant_type, scope, resource, createdAt, accessTokens, revokedAt, code, refreshToken, revokedTokens, extra } = authorization
+  const data: Writable<Data> = { grant_type, scope, resource, createdAt, accessTokens }
+  if (revokedAt !== undefined) data.revokedAt = revokedAt
+  if (code !== undefined) data.code = code
+  if (refreshToken !== undefined) data.refreshToken = refreshToken
+  if (revokedTokens !== undefined) data.revokedTokens = revokedTokens
+  if (extra !== undefined) data.extra = extra
+  return data as unknown as JsonObject
 }
 
 /**
@@ -46,23 +64,29 @@ export function fromRecord(record: StoredRecord): Authorization {
   if (outer.format !== recordFormat) throw new UnreadableRecord(`the record has format ${String(outer.format)}, not ${recordFormat}`)
   if (outer.kind !== 'authorization') throw new UnreadableRecord('the record is not an authorization')
   const data = fields(outer.data, 'data')
-  return {
+  const authorization: Writable<Authorization> = {
     id: text(outer.id, 'id'),
     version: text(outer.version, 'version'),
     client_id: text(outer.client_id, 'client_id'),
-    ...optional('subject', outer.subject, text),
     grant_type: text(data.grant_type, 'grant_type'),
     scope: texts(data.scope, 'scope'),
     resource: texts(data.resource, 'resource'),
     createdAt: instant(data.createdAt, 'createdAt'),
     expiresAt: instant(outer.expiresAt, 'expiresAt'),
-    ...optional('revokedAt', data.revokedAt, instant),
-    ...optional('code', data.code, readCode),
-    ...optional('refreshToken', data.refreshToken, readRefreshToken),
     accessTokens: list(data.accessTokens, 'accessTokens').map(readAccessToken),
-    ...optional('revokedTokens', data.revokedTokens, (value, name) => list(value, name).map(readRevokedToken)),
-    ...optional('extra', data.extra, (value, name) => fields(value, name) as JsonObject),
   }
+  if (isPresent(outer.subject)) authorization.subject = text(outer.subject, 'subject')
+  if (isPresent(data.revokedAt)) authorization.revokedAt = instant(data.revokedAt, 'revokedAt')
+  if (isPresent(data.code)) authorization.code = readCode(data.code)
+  if (isPresent(data.refreshToken)) authorization.refreshToken = readRefreshToken(data.refreshToken)
+  if (isPresent(data.revokedTokens)) authorization.revokedTokens = list(data.revokedTokens, 'revokedTokens').map(readRevokedToken)
+  if (isPresent(data.extra)) authorization.extra = fields(data.extra, 'extra') as JsonObject
+  return authorization
+}
+
+/** A column that is empty reads as null, and means the same as a member that is not there. */
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 function readCode(value: unknown): AuthorizationCode {
@@ -85,33 +109,37 @@ function readPkce(value: unknown): CodeChallenge {
 }
 
 function readRefreshToken(value: unknown): RefreshToken {
-  const token = fields(value, 'refreshToken')
+  const stored = fields(value, 'refreshToken')
+  const token: Writable<RefreshToken> = {
+    key: text(stored.key, 'refreshToken.key'),
+    generation: instant(stored.generation, 'refreshToken.generation'),
+    hash: text(stored.hash, 'refreshToken.hash'),
+    expiresAt: instant(stored.expiresAt, 'refreshToken.expiresAt'),
+  }
+  if (isPresent(stored.previous)) token.previous = readPrevious(stored.previous)
+  return token
+}
+
+function readPrevious(value: unknown): PreviousRefreshToken {
+  const { hash, retryUntil, sealedAnswer } = fields(value, 'refreshToken.previous')
   return {
-    key: text(token.key, 'refreshToken.key'),
-    generation: instant(token.generation, 'refreshToken.generation'),
-    hash: text(token.hash, 'refreshToken.hash'),
-    expiresAt: instant(token.expiresAt, 'refreshToken.expiresAt'),
-    ...optional('previous', token.previous, (previous) => {
-      const { hash, retryUntil, sealedAnswer } = fields(previous, 'refreshToken.previous')
-      return {
-        hash: text(hash, 'previous.hash'),
-        retryUntil: instant(retryUntil, 'previous.retryUntil'),
-        sealedAnswer: text(sealedAnswer, 'previous.sealedAnswer'),
-      }
-    }),
+    hash: text(hash, 'previous.hash'),
+    retryUntil: instant(retryUntil, 'previous.retryUntil'),
+    sealedAnswer: text(sealedAnswer, 'previous.sealedAnswer'),
   }
 }
 
 function readAccessToken(value: unknown): OpaqueAccessToken {
-  const token = fields(value, 'accessToken')
-  return {
-    hash: text(token.hash, 'accessToken.hash'),
-    issuedAt: instant(token.issuedAt, 'accessToken.issuedAt'),
-    expiresAt: instant(token.expiresAt, 'accessToken.expiresAt'),
-    scope: texts(token.scope, 'accessToken.scope'),
-    resource: texts(token.resource, 'accessToken.resource'),
-    ...optional('binding', token.binding, text),
+  const stored = fields(value, 'accessToken')
+  const token: Writable<OpaqueAccessToken> = {
+    hash: text(stored.hash, 'accessToken.hash'),
+    issuedAt: instant(stored.issuedAt, 'accessToken.issuedAt'),
+    expiresAt: instant(stored.expiresAt, 'accessToken.expiresAt'),
+    scope: texts(stored.scope, 'accessToken.scope'),
+    resource: texts(stored.resource, 'accessToken.resource'),
   }
+  if (isPresent(stored.binding)) token.binding = text(stored.binding, 'accessToken.binding')
+  return token
 }
 
 function readRevokedToken(value: unknown): RevokedToken {
@@ -139,7 +167,9 @@ function text(value: unknown, name: string): string {
 }
 
 function texts(value: unknown, name: string): readonly string[] {
-  return list(value, name).map((item) => text(item, name))
+  const items = list(value, name)
+  for (const item of items) text(item, name)
+  return items as readonly string[]
 }
 
 function instant(value: unknown, name: string): number {
@@ -156,8 +186,4 @@ function oneOf<T extends string>(value: unknown, allowed: readonly T[], name: st
   const found = allowed.find((item) => item === value)
   if (found === undefined) throw unreadable(name)
   return found
-}
-
-function optional<N extends string, T>(name: N, value: unknown, read: (value: unknown, name: string) => T): Partial<Record<N, T>> {
-  return value === undefined || value === null ? {} : ({ [name]: read(value, name) } as Record<N, T>)
 }

@@ -117,7 +117,7 @@ export class Ledger {
    *
    * @throws TemporarilyUnavailable when the store fails, or when races were lost until the deadline.
    */
-  async settle<T>(
+  settle<T>(
     id: string | undefined,
     decide: (current: Authorization | undefined) => Promise<Settlement<T>> | Settlement<T>,
     { urgent = false } = {},
@@ -224,9 +224,9 @@ export class Ledger {
   ): Promise<T> {
     const { decisionTimeout } = this.#settings
     for (let current = read; ;) {
-      const { next, aliases = [], result } = await withinTime(decisionTimeout, async () => decide(current), lateCallback)
+      const { next, aliases, result } = await withinTime(decisionTimeout, () => decide(current), lateCallback)
       if (next === undefined) return result
-      for (const alias of aliases) await this.#writeAlias(alias)
+      for (const alias of aliases ?? []) await this.#writeAlias(alias)
       const version = randomText(versionSize)
       if (await this.#write(next, version)) return result
       const stored = await this.find(next.id)

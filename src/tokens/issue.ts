@@ -14,6 +14,7 @@ import {
   withoutExpired,
   withRefreshToken,
   type Authorization,
+  type Json,
   type JsonObject,
   type RefreshToken,
   type RefreshTokenStep,
@@ -89,12 +90,14 @@ export async function issueTokens(order: TokenOrder, policy: IssuingPolicy): Pro
   const access_token = assertSendable(await policy.accessTokenFormat.issue(claims), 'accessTokens')
   const binding = authorization_id === undefined ? undefined : policy.tokenType.bind?.(access_token, authorization_id)
   const remembered = rememberAccessToken(order, policy, access_token, claims.expiresAt, binding)
-  const refreshed = await stepRefreshToken(order, policy, remembered.authorization)
-  const members = await responseMembers(order, policy, claims, { access_token, binding, refresh_token: refreshed.text })
-  const hash = remembered.hash === undefined ? {} : { accessTokenHash: remembered.hash }
-  const answer = { members, askedScope: order.askedScope, resource: order.resource, accessTokenExpiresAt: claims.expiresAt, ...hash }
+  const { authorization } = remembered
+  const hasStep = order.refreshToken !== undefined && authorization !== undefined
+  const refreshed = hasStep ? await stepRefreshToken(order.refreshToken, authorization, order, policy) : { authorization }
+  const required = responseMembers(order, policy, { access_token, binding, refresh_token: refreshed.text })
+  const { responseParameters } = policy
+  const members = responseParameters === undefined ? required : await withAddedMembers(required, responseParameters, claims)
   return {
-    next: rememberAnswer(order, policy, refreshed, answer),
+    next: rememberAnswer(order, policy, refreshed, { members, accessTokenExpiresAt: claims.expiresAt }, remembered.hash),
     aliases: aliases(policy, refreshed, access_token, claims),
     members,
     dropped: remembered.dropped,
@@ -107,19 +110,22 @@ interface Minted {
   readonly refresh_token: string | undefined
 }
 
-/** RFC 6749 §5.1, and what token type and application add. */
-async function responseMembers(order: TokenOrder, policy: IssuingPolicy, claims: TokenClaims, minted: Minted): Promise<JsonObject> {
+/** RFC 6749 §5.1, and what the token type adds. */
+function responseMembers({ accessTokenLifetime, scope }: TokenOrder, { tokenType }: IssuingPolicy, minted: Minted): JsonObject {
   const { access_token, binding, refresh_token } = minted
-  const members: JsonObject = {
-    access_token,
-    token_type: policy.tokenType.token_type,
-    expires_in: order.accessTokenLifetime,
-    ...(refresh_token === undefined ? {} : { refresh_token }),
-    ...(order.scope.length === 0 ? {} : { scope: formatScope(order.scope) }),
-    ...binding?.members,
-  }
-  if (policy.responseParameters === undefined) return members
-  const added = addedMembers(await policy.responseParameters(claims))
+  const members: Record<string, Json> = { access_token, token_type: tokenType.token_type, expires_in: accessTokenLifetime }
+  if (refresh_token !== undefined) members.refresh_token = refresh_token
+  if (scope.length > 0) members.scope = formatScope(scope)
+  return binding === undefined ? members : { ...members, ...binding.members }
+}
+
+/** What the application adds, without touching what is there. */
+async function withAddedMembers(
+  members: JsonObject,
+  responseParameters: NonNullable<IssuingPolicy['responseParameters']>,
+  claims: TokenClaims,
+): Promise<JsonObject> {
+  const added = addedMembers(await responseParameters(claims))
   const taken = [...protocolMembers, ...Object.keys(members)].find((name) => name in added)
   if (taken !== undefined) throw new ServerError(undefined, { reason: `the option responseParameters may not set ${taken}` })
   return { ...members, ...added }
@@ -208,8 +214,8 @@ function rememberAccessToken(
   if (policy.accessTokenFormat.kind === 'self-contained')
     return { authorization: covering(withoutExpired(authorization, now), expiresAt), dropped: 0 }
   const hash = sha256(access_token)
-  const bound = binding === undefined ? {} : { binding: binding.sealed }
-  const token = { hash, issuedAt: now, expiresAt, scope, resource: order.resource, ...bound }
+  const unbound = { hash, issuedAt: now, expiresAt, scope, resource: order.resource }
+  const token = binding === undefined ? unbound : { ...unbound, binding: binding.sealed }
   return { ...withAccessToken(authorization, token, policy.maxAccessTokens, now), hash }
 }
 
@@ -223,11 +229,14 @@ interface Refreshed {
   readonly replaced?: { readonly state: RefreshToken; readonly presented: string }
 }
 
-async function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, authorization: Authorization | undefined): Promise<Refreshed> {
-  const { refreshToken: action, now } = order
-  if (action === undefined || authorization === undefined) return { authorization }
+async function stepRefreshToken(
+  action: RefreshTokenStep,
+  authorization: Authorization,
+  order: TokenOrder,
+  policy: IssuingPolicy,
+): Promise<Refreshed> {
   if (action.step === 'repeat') return { authorization, text: action.successor }
-  const expiresAt = Math.min(now + policy.refreshTokenIdleLifetime, authorization.createdAt + policy.refreshTokenLifetime)
+  const expiresAt = Math.min(order.now + policy.refreshTokenIdleLifetime, authorization.createdAt + policy.refreshTokenLifetime)
   if (action.step === 'begin') {
     const key = randomText(secretSize)
     const text = await refreshTokenText(order, policy, authorization, { key, generation: 0, expiresAt })
@@ -245,16 +254,20 @@ async function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, author
 }
 
 /** The text of a new refresh token: always random, unless the application writes its own. */
-async function refreshTokenText(
+function refreshTokenText(
   order: TokenOrder,
   policy: IssuingPolicy,
   authorization: Authorization,
   { key, generation, expiresAt }: Pick<RefreshToken, 'key' | 'generation' | 'expiresAt'>,
-): Promise<string> {
-  if (policy.refreshTokens === undefined) return newRefreshTokenText(authorization.id, generation, key)
+): string | Promise<string> {
+  const { refreshTokens } = policy
+  if (refreshTokens === undefined) return newRefreshTokenText(authorization.id, generation, key)
   // RFC 6749 §6: a refresh token keeps the scope that was granted
-  const claims = { ...tokenClaims(order, policy), kind: 'refresh_token', scope: authorization.scope, expiresAt } as const
-  return assertSendable(await policy.refreshTokens(claims), 'refreshTokens')
+  return writtenBy(refreshTokens, { ...tokenClaims(order, policy), kind: 'refresh_token', scope: authorization.scope, expiresAt })
+}
+
+async function writtenBy(refreshTokens: RefreshTokenGenerator, claims: TokenClaims): Promise<string> {
+  return assertSendable(await refreshTokens(claims), 'refreshTokens')
 }
 
 /** With a rotation, the answer is kept for a client that loses it: sealed under the token that the client still holds. */
@@ -262,14 +275,20 @@ function rememberAnswer(
   order: TokenOrder,
   policy: IssuingPolicy,
   { authorization, replaced, text = '' }: Refreshed,
-  answer: Omit<SealedAnswer, 'refresh_token'>,
+  answer: Pick<SealedAnswer, 'members' | 'accessTokenExpiresAt'>,
+  accessTokenHash: string | undefined,
 ): Authorization | undefined {
   const head = authorization?.refreshToken
   if (policy.refreshRetryWindow === 0 || authorization === undefined || head === undefined || replaced === undefined) return authorization
+  const { askedScope, resource } = order
   const previous = {
     hash: replaced.state.hash,
     retryUntil: order.now + policy.refreshRetryWindow + policy.clockTolerance,
-    sealedAnswer: sealAnswer({ ...answer, refresh_token: text }, replaced.presented, authorization.id),
+    sealedAnswer: sealAnswer(
+      { ...answer, refresh_token: text, askedScope, resource, ...(accessTokenHash === undefined ? {} : { accessTokenHash }) },
+      replaced.presented,
+      authorization.id,
+    ),
   }
   return withRefreshToken(authorization, { ...head, previous })
 }

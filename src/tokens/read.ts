@@ -41,7 +41,7 @@ export interface ActiveAccessToken {
   readonly authorization_id: string | undefined
   /** What its type keeps about it, sealed under its text. */
   readonly binding: string | undefined
-  /** What the application bound to the Authorization, or the claims of a self-contained token. */
+  /** What the application bound to the Authorization, or the claims of a self-contained token: a copy, or what its format has just read. */
   readonly extra: JsonObject
 }
 
@@ -118,6 +118,8 @@ export function opaqueToken(authorization: Authorization, text: string, now: num
   const token = findAccessToken(authorization, text, now)
   if (token === undefined) return undefined
   const { scope, resource, issuedAt, expiresAt, binding } = token
-  const { id, client_id, subject, extra = {} } = authorization
+  const { id, client_id, subject } = authorization
+  // The store's own stays out of the application's reach.
+  const extra = authorization.extra === undefined ? {} : structuredClone(authorization.extra)
   return { client_id, subject, scope, audience: resource, issuedAt, expiresAt, authorization_id: id, binding, extra }
 }

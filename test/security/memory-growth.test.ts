@@ -47,7 +47,7 @@ test(`${sizes.issuedTokens} tokens with expiry: live records stay, expired ones 
 })
 
 test('the same measurement sees a store from which nothing goes', async () => {
-  const report = await issueInChild(25_000, 86_400)
+  const report = await issueInChild(40_000, 86_400)
   expect(growth(report, 'heap')).toBeGreaterThan(15)
   expect(growth(report, 'resident')).toBeGreaterThan(15)
 })
