@@ -100,7 +100,7 @@ function lenient(store: Store, options: ServerOptions = {}): TestServer {
   return testServer({ store, rotateRefreshTokens: false, ...options })
 }
 
-/** 100 refreshes of one Authorization at once over HTTP, dealt to so many token endpoints with a store each, and how often those tried to write. */
+/** 100 refreshes of one Authorization at once over HTTP, dealt to so many token endpoints, and how often those tried to write. */
 async function refreshAtOnce(store: Store, endpoints: number) {
   let tries = 0
   const counted: Store = {
