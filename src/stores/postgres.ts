@@ -51,7 +51,7 @@ const pageSize = 200
 /**
  * Makes a store in PostgreSQL 12 or newer.
  *
- * @throws TypeError when an option is wrong.
+ * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions = {}): PostgresStore {
   const upkeep = readUpkeep(options, [...durableOptionNames, 'table', 'sweepInterval'], 'postgresStore')

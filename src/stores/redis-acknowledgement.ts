@@ -11,6 +11,7 @@
  *
  * This narrows what a failover can lose; it does not make Redis a consensus system.
  */
+import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { SendCommand } from './redis-command.js'
 import { assertWhole } from './upkeep.js'
 
@@ -24,7 +25,10 @@ export interface Acknowledgement {
 }
 
 /** Sends writes that resolve once the replicas have them. */
-export function acknowledgedWrites({ replicas, timeout = 500, sendCommand }: Acknowledgement, prefix: string): SendCommand {
+export function acknowledgedWrites(acknowledgement: Acknowledgement, prefix: string): SendCommand {
+  const where = 'redisStore: acknowledgedBy'
+  assertKnownKeys(assertObject(acknowledgement, where), ['replicas', 'timeout', 'sendCommand'], where)
+  const { replicas, timeout = 500, sendCommand } = acknowledgement
   assertWhole(replicas, 'acknowledgedBy.replicas')
   assertWhole(timeout, 'acknowledgedBy.timeout')
   if (typeof sendCommand !== 'function') throw new TypeError('acknowledgedBy.sendCommand must be a function (args, key) => reply')

@@ -65,7 +65,7 @@ const optionNames = [...durableOptionNames, 'sendCommand', 'prefix', 'acknowledg
 /**
  * Makes a store in Redis 6.2 or newer, or Valkey.
  *
- * @throws TypeError when an option is wrong.
+ * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
   const upkeep = readUpkeep(options, optionNames, 'redisStore')

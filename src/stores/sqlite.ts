@@ -54,7 +54,7 @@ export interface SqliteStore extends Store {
 /**
  * Makes a store in SQLite 3.24 or newer. Sets `busy_timeout` and `synchronous` of the connection.
  *
- * @throws TypeError when an option is wrong.
+ * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function sqliteStore(database: SqliteDatabase, options: SqliteStoreOptions = {}): SqliteStore {
   const upkeep = readUpkeep(options, ['clock', 'onEvent', 'table', 'sweepInterval'], 'sqliteStore')

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { createEmit, type Emit, type EventListener } from '../events.js'
+import { assertKnownKeys, assertObject } from '../option-checks.js'
 
 /** Options that every durable store has. */
 export interface DurableStoreOptions {
@@ -40,11 +41,9 @@ export interface Upkeep {
 /** Records stay this many seconds longer than their end: no machine whose clock is late may miss one that it still honours. */
 export const graceSeconds = 60
 
-/** @throws TypeError when an option is wrong. */
+/** @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong. */
 export function readUpkeep(options: DurableStoreOptions, known: readonly string[], name: string): Upkeep {
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key)) throw new TypeError(`${name} has no option "${key}"`)
-  }
+  assertKnownKeys(assertObject(options, `${name}: the options`), known, name)
   const { clock = () => Math.floor(Date.now() / 1000), clockTolerance = 5, onEvent } = options
   if (typeof clock !== 'function') throw new TypeError(`${name}: clock must be a function`)
   if (onEvent !== undefined && typeof onEvent !== 'function') throw new TypeError(`${name}: onEvent must be a function`)

@@ -1,4 +1,4 @@
-/** Doubles of a store that keep its promises and are awkward: slow in an order that somebody else decides, or failing. */
+/** Doubles of a store: some keep its promises and are awkward, slow in an order that somebody else decides, or failing; some break them. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Scheduler } from 'fast-check'
 import type { Store, StoredRecord } from '../../src/index.js'
@@ -31,6 +31,52 @@ export function unhurriedStore(store: Store): Store {
     get: (id) => step(() => store.get(id)),
     create: (record) => step(() => store.create(record)),
     replace: (record, version) => step(() => store.replace(record, version)),
+    list: (filter) => store.list(filter),
+  }
+}
+
+/** A store that says of every fifth replacement that it was made, and forgets it. */
+export function forgetfulStore(store: Store): Store {
+  let replaced = 0
+  return { ...verbsOf(store), replace: async (record, version) => ++replaced % 5 === 0 || store.replace(record, version) }
+}
+
+/** A store that answers every fifth read with the record as it was before it was last replaced, as a replica does that lags behind. */
+export function laggingStore(store: Store): Store {
+  const former = new Map<string, StoredRecord>()
+  let reads = 0
+  return {
+    ...verbsOf(store),
+    get: async (id) => (++reads % 5 === 0 ? former.get(id) : undefined) ?? store.get(id),
+    async replace(record, version) {
+      const before = await store.get(record.id)
+      const isReplaced = await store.replace(record, version)
+      if (isReplaced && before !== undefined) former.set(record.id, before)
+      return isReplaced
+    },
+  }
+}
+
+/** A store that keeps records ten minutes less than they have to live, and does not let it show. */
+export function hastyStore(store: Store): Store {
+  const haste = 600
+  const shortened = (record: StoredRecord) => ({ ...record, expiresAt: record.expiresAt - haste })
+  return {
+    ...verbsOf(store),
+    async get(id) {
+      const record = await store.get(id)
+      return record && { ...record, expiresAt: record.expiresAt + haste }
+    },
+    create: (record) => store.create(shortened(record)),
+    replace: (record, version) => store.replace(shortened(record), version),
+  }
+}
+
+function verbsOf(store: Store): Store {
+  return {
+    get: (id) => store.get(id),
+    create: (record) => store.create(record),
+    replace: (record, version) => store.replace(record, version),
     list: (filter) => store.list(filter),
   }
 }

@@ -1,163 +1,57 @@
-/** Random sequences of requests and of time, against the memory store and the reference model: they agree at every step. */
-import { describe, expect, jest, test } from '@jest/globals'
+/** The reference model against the endpoints over every store, and over stores that break their promise: those it must find out. */
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
-import { basic, code_verifier, redirect_uri, start, testServer, web, type JsonResponse, type TestServer } from '../support/server.js'
-import { ReferenceModel, type ModelFamily, type Verdict } from './reference-model.js'
+import type { Store } from '../../src/index.js'
+import {
+  clockAhead,
+  clockedMemory,
+  clockedPostgres,
+  clockedRedis,
+  clockedSqlite,
+  type ClockedPlace,
+  type OpenClocked,
+} from '../support/clocked-stores.js'
+import { describeWith } from '../support/services.js'
+import { forgetfulStore, hastyStore, laggingStore } from './doubles.js'
+import { agreement } from './model-commands.js'
 import { patience, sizes } from './sizes.js'
 
 jest.setTimeout(patience)
 
-const codeLifetime = 60
-const accessTokenLifetime = 300
-const clockTolerance = 5
-const times = { codeLifetime, accessTokenLifetime, idleLifetime: 200, absoluteLifetime: 700 }
+const doubles: readonly (readonly [fault: string, disturb: (store: Store) => Store])[] = [
+  ['forgets what it has replaced', forgetfulStore],
+  ['answers with what has been replaced', laggingStore],
+  ['drops records early', hastyStore],
+]
 
-interface Real {
-  readonly server: TestServer
-  readonly codes: string[]
-}
+agrees(describe, 'memory', clockedMemory, [[0], [30]])
+// A database takes its time: there each sequence draws its window.
+agrees(describe, 'SQLite', clockedSqlite, [[0, 30]])
+agrees(describeWith('PostgreSQL'), 'PostgreSQL', clockedPostgres, [[0, 30]])
+agrees(describeWith('Redis'), 'Redis', clockedRedis, [[0, 30]])
 
-type Command = fc.AsyncCommand<ReferenceModel, Real>
-
-/** A command whose `run` asks both, and compares. Its name is what a failure prints. */
-function command(
-  name: string,
-  check: (model: ReferenceModel) => boolean,
-  run: (model: ReferenceModel, real: Real) => Promise<void>,
-): Command {
-  return { check, run, toString: () => name }
-}
-
-function authenticated(client_id: string): { form: Record<string, string>; headers: Record<string, string> } {
-  return client_id === 'web' ? { form: {}, headers: basic(web) } : { form: { client_id }, headers: {} }
-}
-
-function verdictOf({ status, json }: JsonResponse): string {
-  return status === 200 ? 'ok' : (json.error ?? `status ${status}`)
-}
-
-function expectVerdict(response: JsonResponse, verdict: Verdict): void {
-  expect(verdictOf(response)).toBe(verdict === 'same answer' ? 'ok' : verdict)
-}
-
-function noteTokens(model: ReferenceModel, family: ModelFamily, { json }: JsonResponse, scope: readonly string[]): void {
-  expect(json.scope).toBe(scope.join(' '))
-  model.noteTokens(family, json.access_token ?? '', json.refresh_token ?? '', scope.join(' '))
-}
-
-/** The family that a random number stands for. */
-function pick(model: ReferenceModel, number: number): { family: ModelFamily; index: number } {
-  const index = number % model.families.length
-  const family = model.families[index]
-  if (family === undefined) throw new Error('there is no family yet')
-  return { family, index }
-}
-
-const hasFamilies = (model: ReferenceModel) => model.families.length > 0
-const client = fc.constantFrom('web', 'native')
-const mostlyTrue = fc.oneof({ weight: 5, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) })
-const scope = fc.constantFrom(['read'], ['read', 'write'], ['write', 'read', 'admin'])
-
-const issueCode = fc.tuple(client, scope).map(([client_id, granted]) =>
-  command(`issue a code for ${client_id} with ${granted.join(' ')}`, () => true, async (model, { server, codes }) => {
-    codes.push(await server.code({ client_id, scope: granted }))
-    model.issueCode(client_id, granted)
-  })) // prettier-ignore
-
-const redeem = fc.tuple(fc.nat(), fc.boolean(), mostlyTrue, mostlyTrue, mostlyTrue).map(([number, isNewest, isOwner, rightVerifier, rightRedirectUri]) =>
-  command(`redeem ${isNewest ? 'the newest code' : `code ${number}`}, ${JSON.stringify({ isOwner, rightVerifier, rightRedirectUri })}`, hasFamilies, async (model, { server, codes }) => {
-    const { family, index } = pick(model, isNewest ? model.families.length - 1 : number)
-    const presenter = isOwner ? family.client : other(family.client)
-    const { form, headers } = authenticated(presenter)
-    const response = await server.token({
-      ...form,
-      grant_type: 'authorization_code',
-      code: codes[index] ?? '',
-      redirect_uri: rightRedirectUri ? redirect_uri : `${redirect_uri}/other`,
-      code_verifier: rightVerifier ? code_verifier : 'x'.repeat(43),
-    }, headers)
-    const verdict = model.redeem(family, { client: presenter, rightVerifier, rightRedirectUri })
-    expectVerdict(response, verdict)
-    if (verdict === 'ok') noteTokens(model, family, response, family.scope)
-  })) // prettier-ignore
-
-const refresh = fc.tuple(fc.nat(), fc.nat({ max: 3 }), mostlyTrue, fc.option(scope, { nil: undefined, freq: 3 })).map(([number, age, isOwner, asked]) =>
-  command(`refresh family ${number} with the token ${age} below the head${asked ? ` for ${asked.join(' ')}` : ''}, owner: ${String(isOwner)}`, hasFamilies, async (model, { server }) => {
-    const { family } = pick(model, number)
-    const generation = Math.max(0, family.generations.length - 1 - age)
-    const refresh_token = family.generations[generation]
-    if (refresh_token === undefined) return
-    const presenter = isOwner ? family.client : other(family.client)
-    const { form, headers } = authenticated(presenter)
-    const response = await server.token({ ...form, grant_type: 'refresh_token', refresh_token, ...(asked === undefined ? {} : { scope: asked.join(' ') }) }, headers)
-    const known = family.lastAnswer?.access
-    const verdict = model.refresh(family, generation, presenter, asked)
-    expectVerdict(response, verdict)
-    if (verdict === 'same answer') expect(response.json.access_token).toBe(known)
-    if (verdict === 'same answer') expect(response.json.refresh_token).toBe(family.generations.at(-1))
-    if (verdict === 'ok') expectSuccessor(family, generation, response)
-    if (verdict === 'ok') noteTokens(model, family, response, asked ?? family.scope)
-  })) // prettier-ignore
-
-function expectSuccessor(family: ModelFamily, generation: number, { json }: JsonResponse): void {
-  const isHead = generation === family.generations.length - 1
-  expect(family.generations.indexOf(json.refresh_token ?? '')).toBe(isHead ? -1 : generation + 1)
-  expect(family.accessTokens.map(({ name }) => name)).not.toContain(json.access_token)
-}
-
-const revoke = fc.tuple(fc.nat(), fc.nat(), fc.boolean(), mostlyTrue).map(([number, which, isRefreshToken, isOwner]) =>
-  command(`revoke ${isRefreshToken ? 'a refresh' : 'an access'} token of family ${number}, owner: ${String(isOwner)}`, hasFamilies, async (model, { server }) => {
-    const { family } = pick(model, number)
-    const names = isRefreshToken ? family.generations : family.accessTokens.map(({ name }) => name)
-    const token = names[which % Math.max(1, names.length)]
-    if (token === undefined) return
-    const presenter = isOwner ? family.client : other(family.client)
-    const { form, headers } = authenticated(presenter)
-    expect((await server.revoke({ ...form, token }, headers)).status).toBe(200)
-    if (isRefreshToken) model.revokeRefreshToken(family, presenter)
-    else model.revokeAccessToken(family, token, presenter)
-  })) // prettier-ignore
-
-const introspect = fc.nat().map((number) =>
-  command(`introspect family ${number}`, hasFamilies, async (model, { server }) => {
-    const { family } = pick(model, number)
-    if (family.client !== 'web') return
-    const isActive = async (token: string) => (await server.introspect({ token }, basic(web))).json.active
-    for (const { name } of family.accessTokens) expect(await isActive(name)).toBe(model.isAccessTokenActive(family, name))
-    for (const name of family.generations) expect(await isActive(name)).toBe(model.isRefreshTokenActive(family, name))
-  })) // prettier-ignore
-
-// The edges of every lifetime, and little steps between them.
-const pass = fc.constantFrom(1, 4, 5, 29, 30, 34, 35, 59, 60, 61, 199, 200, 299, 300).map((seconds) =>
-  command(`${seconds} s pass`, () => true, async (model, { server }) => {
-    server.now += seconds
-    model.now += seconds
-  })) // prettier-ignore
-
-function other(client_id: string): string {
-  return client_id === 'web' ? 'native' : 'web'
-}
-
-const commands = fc.commands([issueCode, redeem, redeem, refresh, refresh, refresh, revoke, introspect, introspect, pass], {
-  maxCommands: 60,
-  size: 'max',
-})
-
-describe.each([0, 30])('I1 I2 I3 I4 I5 G1 G3 G4 G5 G15 N2 the reference model, refreshRetryWindow: %i', (refreshRetryWindow) => {
-  test(`agrees with the endpoints in ${sizes.modelRuns} random sequences`, async () => {
-    const property = fc.asyncProperty(commands, async (sequence) => {
-      const server = testServer({
-        codeLifetime,
-        accessTokenLifetime,
-        clockTolerance,
-        refreshRetryWindow,
-        refreshTokenIdleLifetime: times.idleLifetime,
-        refreshTokenLifetime: times.absoluteLifetime,
-      })
-      const retryWindow = refreshRetryWindow === 0 ? 0 : refreshRetryWindow + clockTolerance
-      const setup = () => ({ model: new ReferenceModel(start, { ...times, retryWindow }), real: { server, codes: [] } })
-      await fc.asyncModelRun(setup, sequence)
+function agrees(declare: typeof describe | typeof describe.skip, name: string, open: OpenClocked, windows: number[][]): void {
+  declare(`I1 I2 I3 I4 I5 G1 G3 G4 G5 G15 N2 N6 the reference model over ${name}`, () => {
+    const clock = clockAhead()
+    let place: ClockedPlace
+    beforeAll(async () => {
+      place = await open(clock)
     })
-    await fc.assert(property, { numRuns: sizes.modelRuns })
+    afterAll(() => place.close())
+
+    test.each(windows.map((drawn) => [drawn]))(
+      `agrees with the endpoints in ${sizes.modelRuns} random sequences, refreshRetryWindow: %j`,
+      async (drawn) => {
+        await fc.assert(agreement(drawn, clock, place), { numRuns: sizes.modelRuns })
+      },
+    )
+
+    test.each(doubles)('finds out a store that %s', async (_fault, disturb) => {
+      const options = { numRuns: sizes.modelRuns, endOnFailure: true }
+      const { failed, errorInstance } = await fc.check(agreement([0, 30], clock, place, disturb), options)
+      expect(failed).toBe(true)
+      // The two differ; nothing else has gone wrong.
+      expect(errorInstance).toHaveProperty('matcherResult')
+    })
   })
-})
+}

@@ -1,5 +1,5 @@
 /**
- * A small model of what the endpoints promise, written from BEHAVIOUR's rows G1 to G5, G15 and N2 and from nothing else: no
+ * A small model of what the endpoints promise, written from BEHAVIOUR's rows G1 to G5, G15, N2 and N6 and from nothing else: no
  * records, no versions, no hashes; only who holds what, and until when.
  */
 
@@ -118,6 +118,18 @@ export class ReferenceModel {
 
   revokeAccessToken(family: ModelFamily, name: string, client: string): void {
     if (family.client === client) family.accessTokens = family.accessTokens.filter((token) => token.name !== name)
+  }
+
+  /** What may still be used in some way: of one client, or of all. */
+  liveFamilies(client: string | undefined): ModelFamily[] {
+    return this.families.filter((family) => family.client === (client ?? family.client) && !family.isRevoked && this.now < family.end)
+  }
+
+  /** Ends all that is live, of one client or of all, and says how many. */
+  revokeFamilies(client: string | undefined): number {
+    const live = this.liveFamilies(client)
+    for (const family of live) this.#end(family)
+    return live.length
   }
 
   isAccessTokenActive(family: ModelFamily, name: string): boolean {

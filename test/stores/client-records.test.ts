@@ -12,18 +12,11 @@ import {
   type ServerOptions,
   type Store,
 } from 'oauth2-token-handler'
-import { basic, machine, redirect_uri, start, testServer, web, type TestServer } from '../support/server.js'
+import { basic, machine, redirect_uri, start, web, type TestServer } from '../support/server.js'
 import { describeWith, openPostgres, openRedis, openSqlite } from '../support/services.js'
+import { serverOfStoredClients } from '../support/stored.js'
 
 const storedMachine = { ...machine, scope: 'read write', extra: { team: 'reports' } }
-
-/** A server without the option `clients`. */
-function storedServer(options: ServerOptions & { store: Store }): TestServer {
-  const server = testServer(options)
-  const { clients: _clients, ...rest } = server.options
-  Object.assign(server, { options: rest })
-  return server
-}
 
 const inMemory = () => Promise.resolve({ store: memoryStore(), close: () => Promise.resolve() })
 
@@ -39,7 +32,7 @@ for (const [name, declare, open] of places) {
     async function within(work: (server: TestServer, store: Store) => Promise<void>, options: ServerOptions = {}): Promise<void> {
       const { store, close } = await open()
       try {
-        await work(storedServer({ store, ...options }), store)
+        await work(serverOfStoredClients({ store, ...options }), store)
       } finally {
         await close()
       }
@@ -102,7 +95,7 @@ async function liveIds(server: TestServer, filter: { subject: string }): Promise
 
 describe('registering', () => {
   test('C8 registerClient makes an id and a secret, shows the secret once, and stores its hash', async () => {
-    const server = storedServer({ store: memoryStore() })
+    const server = serverOfStoredClients({ store: memoryStore() })
     const { client_id, client_secret = '', ...rest } = await registerClient(server.options, { grant_types: ['client_credentials'] })
     expect([client_id.length, client_secret.length, rest]).toEqual([
       22,
@@ -116,7 +109,7 @@ describe('registering', () => {
   })
 
   test('C5 registerClient gives a public client no secret', async () => {
-    const server = storedServer({ store: memoryStore() })
+    const server = serverOfStoredClients({ store: memoryStore() })
     const client = await registerClient(server.options, { token_endpoint_auth_method: 'none', redirect_uris: [redirect_uri] })
     expect(client).not.toHaveProperty('client_secret')
     expect(await findClient(server.options, client.client_id)).toMatchObject({ token_endpoint_auth_method: 'none', secrets: [] })
@@ -124,7 +117,7 @@ describe('registering', () => {
 
   test('C5 a client that contradicts itself, or does not fit the server, is not stored', async () => {
     const store = memoryStore()
-    const server = storedServer({ store })
+    const server = serverOfStoredClients({ store })
     await expect(saveClient(server.options, { client_id: 'x', grant_types: ['client_credentials'] })).rejects.toThrow('has no secret')
     await expect(saveClient(server.options, { ...machine, scope: 'unheard' })).rejects.toThrow('scope "unheard" is not among')
     await expect(registerClient(server.options, { redirect_uris: ['http://client.example/'] })).rejects.toThrow('redirect_uris')
@@ -143,7 +136,10 @@ describe('the cache in front', () => {
         return records.get(id)
       },
     }
-    const [here, there] = [storedServer({ store, clientCacheLifetime: 60 }), storedServer({ store, clientCacheLifetime: 60 })]
+    const [here, there] = [
+      serverOfStoredClients({ store, clientCacheLifetime: 60 }),
+      serverOfStoredClients({ store, clientCacheLifetime: 60 }),
+    ]
     const status = async (server: TestServer) => (await server.token({ grant_type: 'client_credentials' }, basic(machine))).status
     const { client_secret: _secret, ...rest } = machine
     await saveClient(here.options, { ...rest, secrets: [{ hash: await hashClientSecret(machine.client_secret, { generated: true }) }] })
@@ -156,7 +152,7 @@ describe('the cache in front', () => {
 
   test('C10 without it a change holds at once, everywhere', async () => {
     const store = memoryStore()
-    const [here, there] = [storedServer({ store }), storedServer({ store })]
+    const [here, there] = [serverOfStoredClients({ store }), serverOfStoredClients({ store })]
     await saveClient(here.options, machine)
     expect((await there.token({ grant_type: 'client_credentials' }, basic(machine))).status).toBe(200)
     await deleteClient(here.options, 'machine')
@@ -167,7 +163,7 @@ describe('the cache in front', () => {
 describe('what cannot be read', () => {
   test('R4 a client of a newer format: 503, and nothing is written over it', async () => {
     const store = memoryStore()
-    const server = storedServer({ store })
+    const server = serverOfStoredClients({ store })
     await saveClient(server.options, machine)
     const id = `client:${createHash('sha256').update('[null,"machine"]').digest('base64url')}`
     const record = await store.get(id)
@@ -179,7 +175,7 @@ describe('what cannot be read', () => {
   })
 
   test('C10 a name that is no client_id is a TypeError', async () => {
-    const server = storedServer({ store: memoryStore() })
+    const server = serverOfStoredClients({ store: memoryStore() })
     for (const name of ['', 'é', 'x'.repeat(256), undefined as never]) {
       await expect(findClient(server.options, name)).rejects.toThrow(TypeError)
       await expect(deleteClient(server.options, name)).rejects.toThrow(TypeError)

@@ -199,6 +199,39 @@ describe('a lost race', () => {
     expect(result).toBe(start + 103)
   })
 
+  test('I3 is decided again at once on what was read: a revocation does not fall behind those who come anew', async () => {
+    const { store } = slowStore()
+    await begin(ledgerOver(store))
+    let isFresh = false
+    const freshness: boolean[] = []
+    const ledger = ledgerOver({
+      ...store,
+      async get(key) {
+        const record = await store.get(key)
+        isFresh = true
+        setImmediate(() => (isFresh = false))
+        return record
+      },
+      replace: async (record, version) => (freshness.push(isFresh), await wait(0), freshness.length > 5 && store.replace(record, version)),
+    })
+    await ledger.settle(id, longer, { urgent: true })
+    expect(freshness).toEqual(Array<boolean>(6).fill(true))
+  })
+
+  test('R4 does not keep everybody else from running, where the store answers without waiting', async () => {
+    const { memory } = slowStore()
+    await begin(ledgerOver(memory))
+    let isHeard = false
+    setImmediate(() => (isHeard = true))
+    const heard: boolean[] = []
+    const ledger = ledgerOver({
+      ...memory,
+      replace: async (record, version) => (heard.push(isHeard), heard.length > 1 && memory.replace(record, version)),
+    })
+    await ledger.settle(id, longer)
+    expect(heard).toEqual([false, true])
+  })
+
   test('may be decided otherwise: nothing is written then', async () => {
     const { store, memory } = slowStore()
     const rival = ledgerOver(store)

@@ -124,7 +124,12 @@ describe('options', () => {
   test.each([
     [{}, 'sendCommand must be a function'],
     [{ sendCommand: () => Promise.resolve(), prefix: '{a}' }, 'without braces'],
-    [{ sendCommand: () => Promise.resolve(), prefx: 'a' }, 'no option "prefx"'],
+    [{ sendCommand: () => Promise.resolve(), prefx: 'a' }, 'redisStore has no member "prefx"; did you mean "prefix"?'],
+    [
+      { sendCommand: () => Promise.resolve(), acknowledgedBy: { replicas: 1, timeOut: 5 } },
+      'redisStore: acknowledgedBy has no member "timeOut"; did you mean "timeout"?',
+    ],
+    [null, 'redisStore: the options must be an object, not null'],
     [{ sendCommand: () => Promise.resolve(), acknowledgedBy: { replicas: 0 } }, 'replicas must be a whole number'],
   ])('A1 %j is refused', (options, message) => {
     expect(() => redisStore(options as never)).toThrow(message)

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { execFileSync } from 'node:child_process'
 import Libsql from 'libsql'
-import type { ServerEvent, StoredRecord } from 'oauth2-token-handler'
+import { ConfigurationError, type ServerEvent, type StoredRecord } from 'oauth2-token-handler'
 import { postgresStore } from 'oauth2-token-handler/stores/postgres'
 import { sqliteStore } from 'oauth2-token-handler/stores/sqlite'
 import { describeWith, openPostgres, openSqlite } from '../support/services.js'
@@ -200,6 +200,20 @@ describe('SQLite', () => {
       await place.close()
     }
   })
+})
+
+describe('options', () => {
+  const nobody = { query: () => Promise.reject(new Error('not to be asked')) }
+
+  test.each([
+    [() => postgresStore(nobody, { tables: 'a' } as never), 'postgresStore has no member "tables"; did you mean "table"?'],
+    [() => postgresStore(nobody, { prefix: 'a' } as never), 'postgresStore has no member "prefix"'],
+    [() => sqliteStore(new Libsql(':memory:'), { sweepIntervall: 5 } as never), 'sqliteStore has no member "sweepIntervall"; did you mean "sweepInterval"?'],
+    [() => sqliteStore(new Libsql(':memory:'), 'records' as never), 'sqliteStore: the options must be an object, not a string'],
+  ])('A1 one that does not exist stops the start, with the one that was meant: %#', (make, message) => {
+    expect(make).toThrow(new ConfigurationError(message))
+    expect(make).toThrow(ConfigurationError)
+  }) // prettier-ignore
 })
 
 describe('what a database would change', () => {

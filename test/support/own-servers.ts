@@ -14,6 +14,9 @@ export interface OwnServer {
   crash(): Promise<void>
   /** Starts it again on the same port and folder. */
   restart(): Promise<void>
+  /** Lets it hear and answer nothing, with its connections open, until {@link resume}. */
+  pause(): void
+  resume(): void
   /** Ends it and removes its folder. */
   remove(): Promise<void>
 }
@@ -79,6 +82,8 @@ async function ownServer(url: string, port: number, folder: string, signal: Node
       child = start()
       await untilReachable(port)
     },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
     async remove() {
       await crash()
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })

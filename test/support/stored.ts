@@ -12,6 +12,13 @@ export function storedServer(options: ServerOptions = {}): { server: TestServer;
   return { server, store }
 }
 
+/** A test server without the option `clients`: they are in its store. */
+export function serverOfStoredClients(options: ServerOptions & { store: Store }): TestServer {
+  const server = testServer(options)
+  const { clients: _clients, ...rest } = server.options
+  return Object.assign(server, { options: rest })
+}
+
 /** The record that a credential names. */
 export async function recordOf(store: Store, credential: string): Promise<StoredRecord> {
   const record = await store.get(credential.slice(0, 22))
