@@ -6,6 +6,8 @@
  */
 import { ConfigurationError, OAuthError } from './errors.js'
 
+const noResources: readonly string[] = Object.freeze([])
+
 /** The resources that a server knows: the configured text by the form in which it is compared. */
 export type KnownResources = ReadonlyMap<string, string>
 
@@ -41,7 +43,7 @@ export function readResources(texts: readonly string[]): KnownResources {
  * @see RFC 8707 §2.1, §2.2
  */
 export function grantableResources(requested: readonly string[], known: KnownResources, granted?: readonly string[]): readonly string[] {
-  if (known.size === 0) return granted ?? []
+  if (known.size === 0) return granted ?? noResources
   const limit = granted === undefined || granted.length === 0 ? undefined : knownAmong(granted, known)
   // What was granted may not be there any more, or be spelt anew in the configuration.
   if (limit?.length === 0) throw invalidTarget()

@@ -10,6 +10,7 @@ import { seal, unseal } from './secrets.js'
 /** The members of a token response, with an instant in the place of `expires_in`. */
 export interface SealedAnswer {
   readonly members: JsonObject
+  /** The one among the members. */
   readonly refresh_token: string
   /** The scope that was asked for, before the application's rules narrowed it. */
   readonly askedScope: Scope
@@ -22,13 +23,15 @@ export interface SealedAnswer {
 const purpose = 'answer to a refresh'
 
 /** Seals an answer for whoever holds the refresh token `presented`. */
-export function sealAnswer(answer: SealedAnswer, presented: string, authorization_id: string): string {
+export function sealAnswer(answer: Omit<SealedAnswer, 'refresh_token'>, presented: string, authorization_id: string): string {
   return seal(JSON.stringify(answer), presented, purpose, authorization_id)
 }
 
 /** Reads an answer back; undefined when `presented` is not the token it was sealed under. */
 export function unsealAnswer(sealed: string, presented: string, authorization_id: string): SealedAnswer | undefined {
   const text = unseal(sealed, presented, purpose, authorization_id)
+  if (text === undefined) return undefined
   // What the seal authenticates was written by sealAnswer.
-  return text === undefined ? undefined : (JSON.parse(text) as SealedAnswer)
+  const answer = JSON.parse(text) as Omit<SealedAnswer, 'refresh_token'>
+  return { ...answer, refresh_token: String(answer.members.refresh_token) }
 }

@@ -60,6 +60,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 
   function sweep(limit: number): void {
     const now = clock()
+    if (!due.isDue(now)) return
     for (const id of due.take(now, limit)) {
       const record = records.get(id)
       if (record === undefined) continue
@@ -165,6 +166,10 @@ class DueTimes {
     if (bucket === undefined) this.#buckets.set(slot, [id])
     else bucket.push(id)
     if (slot < this.#earliest) this.#earliest = slot
+  }
+
+  isDue(now: number): boolean {
+    return this.#earliest <= Math.floor(now / bucketWidth)
   }
 
   /** Takes out up to `limit` ids whose time has come. */

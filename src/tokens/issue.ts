@@ -274,7 +274,7 @@ async function writtenBy(refreshTokens: RefreshTokenGenerator, claims: TokenClai
 function rememberAnswer(
   order: TokenOrder,
   policy: IssuingPolicy,
-  { authorization, replaced, text = '' }: Refreshed,
+  { authorization, replaced }: Refreshed,
   answer: Pick<SealedAnswer, 'members' | 'accessTokenExpiresAt'>,
   accessTokenHash: string | undefined,
 ): Authorization | undefined {
@@ -285,7 +285,7 @@ function rememberAnswer(
     hash: replaced.state.hash,
     retryUntil: order.now + policy.refreshRetryWindow + policy.clockTolerance,
     sealedAnswer: sealAnswer(
-      { ...answer, refresh_token: text, askedScope, resource, ...(accessTokenHash === undefined ? {} : { accessTokenHash }) },
+      accessTokenHash === undefined ? { ...answer, askedScope, resource } : { ...answer, askedScope, resource, accessTokenHash },
       replaced.presented,
       authorization.id,
     ),
