@@ -1,5 +1,10 @@
 /** Every store keeps the contract of `oauth2-token-handler/testing`; each broken one is found out by the test that is meant for it. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { memoryStore } from 'oauth2-token-handler'
 import { sqliteStore, type SqliteDatabase } from 'oauth2-token-handler/stores/sqlite'
 import { testStore, type TestFramework } from 'oauth2-token-handler/testing'
@@ -15,9 +20,13 @@ keepsContract(describeWith('PostgreSQL'), 'I1 I3 I4 postgresStore keeps the cont
 keepsContract(describeWith('Redis'), 'I1 I3 I4 redisStore keeps the contract with ioredis', openRedis)
 keepsContract(describeWith('Redis'), 'I1 I3 I4 redisStore keeps the contract with node-redis', openNodeRedis)
 
-function keepsContract(declare: typeof describe | typeof describe.skip, title: string, open: () => Promise<Place>): void {
+function keepsContract(
+  declare: typeof describe | typeof describe.skip,
+  title: string,
+  open: () => Promise<Pick<Place, 'store' | 'close'>>,
+): void {
   declare(title, () => {
-    let place: Place
+    let place: Pick<Place, 'store' | 'close'>
     beforeAll(async () => {
       place = await open()
     })
@@ -27,15 +36,29 @@ function keepsContract(declare: typeof describe | typeof describe.skip, title: s
 }
 
 // From Node 22.5 on.
-const nodeSqlite = process.getBuiltinModule('node:sqlite') as { DatabaseSync: new (file: string) => SqliteDatabase } | undefined
-if (nodeSqlite !== undefined) {
+const nodeSqlite = process.getBuiltinModule('node:sqlite') as { DatabaseSync: new (file: string) => NodeDatabase } | undefined
+
+interface NodeDatabase extends SqliteDatabase {
+  close(): void
+}
+
+const nodeSqliteTitle = 'I1 I3 I4 sqliteStore keeps the contract with node:sqlite'
+if (nodeSqlite === undefined) test.skip(`${nodeSqliteTitle}, which this Node does not have`, () => {})
+else {
   const { DatabaseSync } = nodeSqlite
-  async function openInMemory() {
-    const store = sqliteStore(new DatabaseSync(':memory:'))
+  keepsContract(describe, nodeSqliteTitle, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'oauth2-token-handler-'))
+    const database = new DatabaseSync(join(folder, 'records.db'))
+    const store = sqliteStore(database)
     await store.createTables()
-    return store
-  }
-  testStore('I1 I3 I4 sqliteStore keeps the contract with node:sqlite', openInMemory, framework)
+    return {
+      store,
+      async close() {
+        database.close()
+        rmSync(folder, { recursive: true })
+      },
+    }
+  })
 }
 
 describe('I1 I3 I4 the contract finds out', () => {
@@ -65,4 +88,31 @@ async function failuresOf(factory: Parameters<typeof testStore>[1]): Promise<str
 
 test('I4 testStore says what to hand over where describe and test are no globals', () => {
   expect(() => testStore('a store', () => memoryStore())).toThrow(/testStore\(name, factory, \{ describe, test \}\)/)
+})
+
+describe('I4 the contract under node:test', () => {
+  const fixture = fileURLToPath(new URL('../support/contract-in-node-test.ts', import.meta.url))
+
+  /** The titles of the tests that passed and failed there, and the exit code. */
+  function run(broken: Record<string, string> = {}) {
+    const { NODE_OPTIONS: _options, ...env } = process.env
+    const args = ['--import', 'tsx', '--test', '--test-reporter=tap', fixture]
+    const { status, stdout } = spawnSync(process.execPath, args, { env: { ...env, ...broken }, encoding: 'utf8' })
+    const titles = (word: string) => [...stdout.matchAll(new RegExp(`^ +${word} \\d+ - (.*)$`, 'gm'))].map(([, title]) => title)
+    return { status, passed: titles('ok'), failed: titles('not ok') }
+  }
+
+  test('passes for the memory store', () => {
+    const { status, passed, failed } = run()
+    expect({ status, failed }).toEqual({ status: 0, failed: [] })
+    expect(passed).toContain('replace: one of many parallel callers sees true')
+  })
+
+  test('fails for a store that is broken, where it is', () => {
+    const fault = 'reads, checks, and then replaces'
+    const { status, passed, failed } = run({ BROKEN_STORE: fault })
+    expect(status).toBe(1)
+    expect(failed).toEqual(expect.arrayContaining([...(brokenStores[fault]?.foundBy ?? ['there is no such store'])]))
+    expect(passed).toContain('get: undefined for an unknown id')
+  })
 })
