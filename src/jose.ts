@@ -1,17 +1,11 @@
 /**
- * The one file that touches the jose package: signatures are verified and JWE is written and read here.
+ * The one file that touches the jose package: JWE is written and read here.
  *
- * Signing is not here: `node:crypto` with a cached key object does the same in a quarter of the time (`signing-keys.ts`).
+ * Signatures are not: `node:crypto` with a cached key object makes and verifies them in less time (`jws.ts`).
  */
 import { isUtf8 } from 'node:buffer'
 import type { KeyObject } from 'node:crypto'
-import { compactDecrypt, CompactEncrypt, compactVerify, errors } from 'jose'
-
-/** A token whose signature was right: its protected header, and its claims. */
-export interface VerifiedToken {
-  readonly header: Readonly<Partial<Record<string, unknown>>>
-  readonly claims: Readonly<Partial<Record<string, unknown>>>
-}
+import { compactDecrypt, CompactEncrypt, errors } from 'jose'
 
 /** A token that could be decrypted: its protected header, and the text inside. */
 export interface DecryptedToken {
@@ -32,27 +26,8 @@ export type KeyByHeader = (kid: string | undefined) => { readonly key: KeyObject
 
 class UnknownKey extends Error {}
 
-// RFC 7515 §7.1: three parts in base64url; RFC 7516 §7.1: five, and the encrypted key may be empty. No padding, no white space.
-const compactJws = /^[\w-]+\.[\w-]+\.[\w-]+$/
+// RFC 7516 §7.1: five parts in base64url, of which the encrypted key may be empty. No padding, no white space.
 const compactJwe = /^[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
-
-/**
- * Verifies a JWS in compact form (RFC 7515). Undefined when it is malformed, when its key is unknown, when `alg` is not the one of the key, when it has
- * critical parameters, or when the signature is wrong. A key inside the token is never looked at.
- */
-export async function verifyJws(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<VerifiedToken | undefined> {
-  if (!compactJws.test(text)) return undefined
-  return authenticated(async () => {
-    const { payload, protectedHeader } = await compactVerify(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
-      algorithms: [...algorithms],
-    })
-    // RFC 7515 §4.1.11: what is critical must be understood, and here nothing is; jose knows `b64`, which RFC 7797 §7 forbids in a JWT.
-    if (protectedHeader.crit !== undefined) return undefined
-    const claims: unknown = JSON.parse(utf8(payload))
-    if (typeof claims !== 'object' || claims === null) throw new SyntaxError('the claims are not an object')
-    return { header: { ...protectedHeader }, claims: { ...claims } }
-  })
-}
 
 /** Encrypts a text as a JWE in compact form (RFC 7516) with A256GCM. */
 export async function encryptJwe(text: string, key: KeyObject, header: EncryptionHeader): Promise<string> {
@@ -60,7 +35,8 @@ export async function encryptJwe(text: string, key: KeyObject, header: Encryptio
 }
 
 /**
- * Decrypts a JWE in compact form. Undefined under the conditions of {@link verifyJws}, for any `enc` but A256GCM, and for compressed text.
+ * Decrypts a JWE in compact form. Undefined when it is malformed, when its key is unknown, when `alg` is not the one of the key, when it has
+ * critical parameters, for any `enc` but A256GCM, and for compressed text.
  */
 export async function decryptJwe(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<DecryptedToken | undefined> {
   if (!compactJwe.test(text)) return undefined
