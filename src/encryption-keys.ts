@@ -7,6 +7,7 @@
  * @see RFC 7518 §4
  */
 import { createPrivateKey, createPublicKey, createSecretKey, hash, KeyObject, type JsonWebKey } from 'node:crypto'
+import { decodeBase64url } from './compact-serialization.js'
 import { ConfigurationError } from './errors.js'
 import { readJwkStatement } from './jwk.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
@@ -97,10 +98,10 @@ function parseKey(input: string | Uint8Array | JsonWebKey): KeyObject {
   return 'd' in input ? createPrivateKey({ key: input, format: 'jwk' }) : createPublicKey({ key: input, format: 'jwk' })
 }
 
-/** Buffer.from would leave out what is not base64url, and make a key of a pass phrase. */
 function bytesOf(text: string): Buffer {
-  const bytes = Buffer.from(text, 'base64url')
-  if (bytes.toString('base64url') !== text) throw new TypeError('not base64url')
+  const bytes = decodeBase64url(text)
+  // A pass phrase is no key.
+  if (bytes === undefined) throw new TypeError('not base64url')
   return bytes
 }
 

@@ -1,106 +1,38 @@
 /**
- * The one file that touches the jose package: signatures are verified and JWE is written and read here.
+ * The one file that touches the jose package: JWEs for a key pair, by ECDH-ES+A256KW on P-256 and X25519 (RFC 7518 §4.6).
  *
- * Signing is not here: `node:crypto` with a cached key object does the same in a quarter of the time (`signing-keys.ts`).
+ * Everything else of JWS and JWE is `jws.ts` and `jwe.ts`, by node:crypto. Agreeing on a key is not: the ephemeral key comes with the token, has to be checked
+ * for its curve, and is hashed with what surrounds it. It is used where others read the tokens, and rarely.
  */
-import { isUtf8 } from 'node:buffer'
 import type { KeyObject } from 'node:crypto'
-import { compactDecrypt, CompactEncrypt, compactVerify, errors } from 'jose'
+import { compactDecrypt, CompactEncrypt, errors } from 'jose'
 
-/** A token whose signature was right: its protected header, and its claims. */
-export interface VerifiedToken {
-  readonly header: Readonly<Partial<Record<string, unknown>>>
-  readonly claims: Readonly<Partial<Record<string, unknown>>>
-}
-
-/** A token that could be decrypted: its protected header, and the text inside. */
-export interface DecryptedToken {
-  readonly header: Readonly<Partial<Record<string, unknown>>>
-  readonly text: string
-}
-
-/** The protected header of an encrypted token, beside `enc`. */
-export interface EncryptionHeader {
-  readonly alg: string
+/** The protected header beside `alg`, `enc` and what the agreement adds. */
+export interface AgreementHeader {
   readonly kid: string
   readonly typ: string
   readonly cty?: string
 }
 
-/** Finds the key for a token by its `kid`; undefined when there is none. The key is bound to one algorithm. */
-export type KeyByHeader = (kid: string | undefined) => { readonly key: KeyObject; readonly alg: string } | undefined
+const [alg, enc] = ['ECDH-ES+A256KW', 'A256GCM']
 
-class UnknownKey extends Error {}
-
-// RFC 7515 §7.1: three parts in base64url; RFC 7516 §7.1: five, and the encrypted key may be empty. No padding, no white space.
-const compactJws = /^[\w-]+\.[\w-]+\.[\w-]+$/
-const compactJwe = /^[\w-]+\.[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+$/
-
-/**
- * Verifies a JWS in compact form (RFC 7515). Undefined when it is malformed, when its key is unknown, when `alg` is not the one of the key, when it has
- * critical parameters, or when the signature is wrong. A key inside the token is never looked at.
- */
-export async function verifyJws(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<VerifiedToken | undefined> {
-  if (!compactJws.test(text)) return undefined
-  return authenticated(async () => {
-    const { payload, protectedHeader } = await compactVerify(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
-      algorithms: [...algorithms],
-    })
-    // RFC 7515 §4.1.11: what is critical must be understood, and here nothing is; jose knows `b64`, which RFC 7797 §7 forbids in a JWT.
-    if (protectedHeader.crit !== undefined) return undefined
-    const claims: unknown = JSON.parse(utf8(payload))
-    if (typeof claims !== 'object' || claims === null) throw new SyntaxError('the claims are not an object')
-    return { header: { ...protectedHeader }, claims: { ...claims } }
-  })
+/** Encrypts a text for who has the private half of the key: a JWE in compact form. */
+export async function encryptByAgreement(text: string, publicKey: KeyObject, header: AgreementHeader): Promise<string> {
+  return new CompactEncrypt(new TextEncoder().encode(text)).setProtectedHeader({ alg, ...header, enc }).encrypt(publicKey)
 }
 
-/** Encrypts a text as a JWE in compact form (RFC 7516) with A256GCM. */
-export async function encryptJwe(text: string, key: KeyObject, header: EncryptionHeader): Promise<string> {
-  return new CompactEncrypt(new TextEncoder().encode(text)).setProtectedHeader({ ...header, enc: 'A256GCM' }).encrypt(key)
-}
-
-/**
- * Decrypts a JWE in compact form. Undefined under the conditions of {@link verifyJws}, for any `enc` but A256GCM, and for compressed text.
- */
-export async function decryptJwe(text: string, keyFor: KeyByHeader, algorithms: readonly string[]): Promise<DecryptedToken | undefined> {
-  if (!compactJwe.test(text)) return undefined
-  return authenticated(async () => {
-    const { plaintext, protectedHeader } = await compactDecrypt(text, ({ kid, alg }) => boundKey(keyFor, kid, alg), {
-      keyManagementAlgorithms: [...algorithms],
-      contentEncryptionAlgorithms: ['A256GCM'],
+/** What is inside a JWE in compact form for this key; undefined for what jose refuses. */
+export async function decryptByAgreement(token: string, privateKey: KeyObject): Promise<Buffer | undefined> {
+  try {
+    const { plaintext } = await compactDecrypt(token, privateKey, {
+      keyManagementAlgorithms: [alg],
+      contentEncryptionAlgorithms: [enc],
       maxDecompressedLength: 0,
     })
-    return { header: { ...protectedHeader }, text: utf8(plaintext) }
-  })
-}
-
-function boundKey(keyFor: KeyByHeader, kid: unknown, alg: unknown): KeyObject {
-  const found = keyFor(typeof kid === 'string' ? kid : undefined)
-  if (found === undefined || found.alg !== alg) throw new UnknownKey()
-  return found.key
-}
-
-function utf8(bytes: Uint8Array): string {
-  if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8')
-  return Buffer.from(bytes).toString()
-}
-
-/** What `read` returns, or undefined for what jose, JSON and UTF-8 say of a token that is not one. */
-async function authenticated<T>(read: () => Promise<T | undefined>): Promise<T | undefined> {
-  try {
-    return await read()
+    return Buffer.from(plaintext)
   } catch (thrown) {
-    if (isRefusal(thrown)) return undefined
+    // A TypeError is what WebCrypto throws for an ephemeral key whose members are not of the kind they should be.
+    if (thrown instanceof errors.JOSEError || thrown instanceof TypeError) return undefined
     throw thrown
   }
-}
-
-function isRefusal(thrown: unknown): boolean {
-  const isOfJose = thrown instanceof errors.JOSEError || thrown instanceof UnknownKey
-  return isOfJose || thrown instanceof SyntaxError || thrown instanceof TypeError || isOfWebCrypto(thrown)
-}
-
-/** From Node 22 on WebCrypto says with a DOMException of this name that a key is not one for the algorithm. */
-function isOfWebCrypto(thrown: unknown): boolean {
-  return typeof thrown === 'object' && thrown !== null && 'name' in thrown && thrown.name === 'DataError'
 }

@@ -10,7 +10,7 @@
  *
  * @see RFC 7517, RFC 7518 §3, RFC 7638
  */
-import { createPrivateKey, createPublicKey, hash, KeyObject, sign, constants, type JsonWebKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, hash, KeyObject, type JsonWebKey } from 'node:crypto'
 import { ConfigurationError } from './errors.js'
 import { readJwkStatement } from './jwk.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
@@ -39,6 +39,8 @@ export interface SigningKey {
   readonly state: 'next' | 'active' | 'retired'
   readonly privateKey: KeyObject | undefined
   readonly publicKey: KeyObject
+  /** Bytes of each of its signatures. */
+  readonly signatureSize: number
   /** The public half, as it is published. */
   readonly jwk: Readonly<Record<string, string>>
 }
@@ -71,23 +73,6 @@ export function readSigningKeys(options: readonly SigningKeyOptions[], where: st
   return { active: { ...active, privateKey: active.privateKey }, byKid }
 }
 
-/** Signs a text: the signature in base64url (RFC 7515 §5.1). */
-export function signText(text: string, { alg, privateKey }: SigningKeySet['active']): string {
-  return sign(alg === 'EdDSA' ? null : 'sha256', Buffer.from(text), signingOptions(alg, privateKey)).toString('base64url')
-}
-
-function signingOptions(alg: SigningAlgorithm, key: KeyObject) {
-  switch (alg) {
-    case 'ES256':
-      return { key, dsaEncoding: 'ieee-p1363' } as const
-    case 'PS256':
-      return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }
-    case 'EdDSA':
-    case 'RS256':
-      return { key }
-  }
-}
-
 function readSigningKey(options: SigningKeyOptions, where: string): SigningKey {
   assertKnownKeys(assertObject(options, where), ['key', 'algorithm', 'kid', 'state'], where)
   const { state = 'active' } = options
@@ -100,7 +85,8 @@ function readSigningKey(options: SigningKeyOptions, where: string): SigningKey {
   const members = publicMembers(publicKey)
   const kid = options.kid ?? said.kid ?? thumbprint(members)
   if (typeof kid !== 'string' || !/^[\x21-\x7e]{1,255}$/.test(kid)) throw new ConfigurationError(`${where}: kid must be visible ASCII`)
-  return { kid, alg, state, privateKey, publicKey, jwk: { ...members, kid, alg, use: 'sig' } }
+  const signatureSize = signatureSizeOf(publicKey)
+  return { kid, alg, state, privateKey, publicKey, signatureSize, jwk: { ...members, kid, alg, use: 'sig' } }
 }
 
 function readKey(input: KeyInput, where: string): { privateKey: KeyObject | undefined; publicKey: KeyObject } {
@@ -146,6 +132,11 @@ function possibleAlgorithms(key: KeyObject, where: string): readonly SigningAlgo
   throw new ConfigurationError(
     `${where}: the key must be EC on P-256, Ed25519, or RSA; make one with generateKeyPairSync('ec', { namedCurve: 'P-256' })`,
   )
+}
+
+// RFC 8017 §8.1.1 and §8.2.1: as many bytes as the modulus; RFC 7518 §3.4: r and s with 32 bytes each; RFC 8032 §5.1.6: 64 bytes
+function signatureSizeOf({ asymmetricKeyDetails: { modulusLength } = {} }: KeyObject): number {
+  return modulusLength === undefined ? 64 : Math.ceil(modulusLength / 8)
 }
 
 /** The required members of the public key (RFC 7638 §3.2), in lexicographic order. */

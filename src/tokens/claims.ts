@@ -63,19 +63,22 @@ export function assertHasIssuer({ issuer }: ClaimsOptions, server: FormatServer,
 }
 
 /**
- * The claims of a new token.
+ * The claims of a new token. What is undefined is not written.
  *
  * @throws ServerError when the application's claims replace a protected one, or cannot be written.
  * @see RFC 9068 §2.2
  */
-export async function writeClaims(token: TokenClaims, options: ClaimsOptions): Promise<JsonObject> {
-  const { client, subject, scope, resource, issuedAt, expiresAt, authorization_id, extra = {} } = token
+export async function writeClaims(token: TokenClaims, options: ClaimsOptions): Promise<Partial<JsonObject>> {
+  const { client, subject, scope, resource, issuedAt, expiresAt, authorization_id } = token
+  const { auth_time, acr, amr } = token.extra ?? {}
   const iss = options.issuer ?? token.issuer ?? ''
   const jti = authorization_id === undefined ? randomText(jtiSize) : `${authorization_id}.${randomText(jtiSize)}`
   const own = typeof options.claims === 'function' ? answeredClaims(await options.claims(token)) : (options.claims ?? {})
   return {
     // RFC 9068 §2.2.1: what is known about the authentication
-    ...known(extra, ['auth_time', 'acr', 'amr']),
+    auth_time,
+    acr,
+    amr,
     ...own,
     iss,
     // RFC 9068 §3: the resource that was asked for, else a default
@@ -86,9 +89,9 @@ export async function writeClaims(token: TokenClaims, options: ClaimsOptions): P
     client_id: client.client_id,
     iat: issuedAt,
     jti,
-    ...(scope.length === 0 ? {} : { scope: formatScope(scope) }),
+    scope: scope.length === 0 ? undefined : formatScope(scope),
     // RFC 9700 §4.15: a client whose id is somebody's name must not be taken for that person
-    ...(subject === undefined ? { sub_type: 'client' } : {}),
+    sub_type: subject === undefined ? 'client' : undefined,
   }
 }
 
@@ -117,10 +120,6 @@ function plainClaims(claims: unknown): JsonObject | undefined {
 function readAudience(aud: unknown): readonly string[] {
   const audience: readonly unknown[] = Array.isArray(aud) ? aud : [aud]
   return audience.every((item) => typeof item === 'string' && item !== '') ? (audience as readonly string[]) : []
-}
-
-function known(extra: JsonObject, names: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(extra).filter(([name]) => names.includes(name)))
 }
 
 /**

@@ -7,14 +7,14 @@
  */
 import {
   readEncryptionKeys,
-  type EncryptionKey,
   type EncryptionAlgorithm,
   type EncryptionKeyInput,
   type EncryptionKeyOptions,
   type EncryptionKeySet,
 } from '../encryption-keys.js'
+import { parseObject } from '../compact-serialization.js'
 import { ConfigurationError } from '../errors.js'
-import { decryptJwe, encryptJwe } from '../jose.js'
+import { decryptJwe, jweEncrypter } from '../jwe.js'
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
@@ -58,25 +58,24 @@ export function encrypted(options: EncryptedOptions): EncryptedFormat {
   if (signWith !== undefined && Object.keys(claimsOptions).length > 0) {
     throw new ConfigurationError('encrypted: with signWith, claims, audience and issuer are options of the format that signs')
   }
+  const members = signWith === undefined ? { typ: 'at+jwt' } : { typ: 'at+jwt', cty: 'JWT' }
   let keySet = fittingKeys(keyOptions(options), signWith, 'encrypted')
+  let encrypt = jweEncrypter(keySet.active, members)
   return {
     name: 'encrypted',
     kind: 'self-contained',
     ...usualAudience(signWith ?? claimsOptions),
     async issue(token: TokenClaims) {
-      const { alg, kid, encryptWith } = keySet.active
-      const header = { alg, kid, typ: 'at+jwt' }
-      const inner = signWith === undefined ? JSON.stringify(await writeClaims(token, claimsOptions)) : await signWith.issue(token)
-      return encryptJwe(inner, encryptWith, signWith === undefined ? header : { ...header, cty: 'JWT' })
+      return encrypt(signWith === undefined ? JSON.stringify(await writeClaims(token, claimsOptions)) : await signWith.issue(token))
     },
     async read(text: string, server: FormatServer) {
-      const named: EncryptionKey[] = []
-      const decrypted = await decryptJwe(text, (kid) => keyOf(keySet, kid, named), algorithmsOf(keySet))
-      // Encrypted with a public key of the set: the private half is elsewhere.
-      if (named.some((key) => key.decryptWith === undefined)) return { kind: 'sealed' }
+      // A token without kid has no key here, however few there are.
+      const decrypted = await decryptJwe(text, (kid = '') => keySet.byKid.get(kid))
       if (decrypted === undefined) return undefined
+      // Encrypted with a public key of the set: the private half is elsewhere.
+      if (decrypted === 'sealed') return { kind: 'sealed' }
       if (signWith !== undefined) return decrypted.header.cty === 'JWT' ? signWith.read?.(decrypted.text, server) : undefined
-      const claims = parseClaims(decrypted.text)
+      const claims = parseObject(decrypted.text)
       return claims === undefined || decrypted.header.typ !== 'at+jwt' ? undefined : readClaims(claims, claimsOptions, server)
     },
     assertFits(server: FormatServer) {
@@ -86,6 +85,7 @@ export function encrypted(options: EncryptedOptions): EncryptedFormat {
     ...(signWith?.jwks === undefined ? {} : { jwks: signWith.jwks }),
     replaceKeys(keys: readonly EncryptionKeyOptions[]) {
       keySet = fittingKeys(keys, signWith, 'replaceKeys')
+      encrypt = jweEncrypter(keySet.active, members)
     },
   }
 }
@@ -111,25 +111,4 @@ function fittingKeys(options: readonly EncryptionKeyOptions[], signWith: AccessT
     throw new ConfigurationError(`${where}: signWith must be a format that can be verified, such as jwt({ key })`)
   }
   return keySet
-}
-
-/** The key that a token names, which is noted, and can be used where its private half is known. */
-function keyOf({ byKid }: EncryptionKeySet, kid = '', named: EncryptionKey[]) {
-  const found = byKid.get(kid)
-  if (found === undefined) return undefined
-  named.push(found)
-  return found.decryptWith === undefined ? undefined : { key: found.decryptWith, alg: found.alg }
-}
-
-function algorithmsOf({ byKid }: EncryptionKeySet): readonly string[] {
-  return [...new Set([...byKid.values()].map(({ alg }) => alg))]
-}
-
-function parseClaims(text: string): Readonly<Partial<Record<string, unknown>>> | undefined {
-  try {
-    // What is no object has no claims, and is refused for that.
-    return { ...(JSON.parse(text) as object | null) }
-  } catch {
-    return undefined
-  }
 }

@@ -2,22 +2,15 @@
  * Signed access tokens: the JWT profile of RFC 9068. Anybody with the public keys can read one, and nobody else can make one.
  *
  * 1. `writeClaims`: the claims of RFC 9068 §2.2, with the application's own.
- * 2. `signText`: header (`typ: at+jwt`, `alg`, `kid`) and claims, signed with the active key.
+ * 2. `jwsSigner`: header (`typ: at+jwt`, `alg`, `kid`) and claims, signed with the active key.
  * 3. Reading: `verifyJws` with the key that `kid` names and the one algorithm it is bound to; then the type, then the claims.
  *
  * Such a token lives until it expires, unless the resource server asks the store (`checkRevocation`).
  */
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import { ConfigurationError } from '../errors.js'
-import { verifyJws } from '../jose.js'
-import {
-  readSigningKeys,
-  signText,
-  type KeyInput,
-  type SigningAlgorithm,
-  type SigningKeyOptions,
-  type SigningKeySet,
-} from '../signing-keys.js'
+import { jwsSigner, verifyJws } from '../jws.js'
+import { readSigningKeys, type KeyInput, type SigningAlgorithm, type SigningKeyOptions } from '../signing-keys.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
 
@@ -53,19 +46,17 @@ export function jwt(options: JwtOptions): JwtFormat {
   assertKnownKeys(assertObject(options, 'jwt'), optionNames, 'jwt')
   const claimsOptions = readClaimsOptions(options, 'jwt')
   let keySet = readSigningKeys(keyOptions(options), 'jwt')
-  let header = protectedHeader(keySet)
+  let sign = jwsSigner(keySet.active, 'at+jwt')
   return {
     name: 'jwt',
     kind: 'self-contained',
     ...usualAudience(claimsOptions),
     async issue(token: TokenClaims) {
-      // Header and key are taken together: a replacement in between must not separate them.
-      const [signedHeader, { active }] = [header, keySet]
-      const text = `${signedHeader}.${base64url(await writeClaims(token, claimsOptions))}`
-      return `${text}.${signText(text, active)}`
+      return sign(await writeClaims(token, claimsOptions))
     },
-    async read(text: string, server: FormatServer) {
-      const verified = await verifyJws(text, (kid) => keyOf(keySet, kid), algorithmsOf(keySet))
+    read(text: string, server: FormatServer) {
+      // A token without kid has no key here, however few there are.
+      const verified = verifyJws(text, (kid = '') => keySet.byKid.get(kid))
       // RFC 9068 §4: the type must be at+jwt, so that no other JWT of this issuer passes for an access token
       if (verified === undefined || !isAccessTokenType(verified.header.typ)) return undefined
       return readClaims(verified.claims, claimsOptions, server)
@@ -76,7 +67,7 @@ export function jwt(options: JwtOptions): JwtFormat {
     jwks: () => ({ keys: [...keySet.byKid.values()].map(({ jwk }) => jwk) }),
     replaceKeys(keys: readonly SigningKeyOptions[]) {
       keySet = readSigningKeys(keys, 'replaceKeys')
-      header = protectedHeader(keySet)
+      sign = jwsSigner(keySet.active, 'at+jwt')
     },
   }
 }
@@ -88,24 +79,6 @@ function keyOptions({ key, keys, algorithm }: JwtOptions): readonly SigningKeyOp
     return keys
   }
   return key === undefined ? [] : [algorithm === undefined ? { key } : { key, algorithm }]
-}
-
-function protectedHeader({ active }: SigningKeySet): string {
-  return base64url({ alg: active.alg, typ: 'at+jwt', kid: active.kid })
-}
-
-function base64url(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
-
-/** The key a token names. One without `kid` has no key here, however few there are. */
-function keyOf({ byKid }: SigningKeySet, kid: string | undefined) {
-  const found = kid === undefined ? undefined : byKid.get(kid)
-  return found === undefined ? undefined : { key: found.publicKey, alg: found.alg }
-}
-
-function algorithmsOf({ byKid }: SigningKeySet): readonly string[] {
-  return [...new Set([...byKid.values()].map(({ alg }) => alg))]
 }
 
 function isAccessTokenType(typ: unknown): boolean {

@@ -15,6 +15,8 @@ export const sizes = {
   schedules: size(500, 10_000),
   modelRuns: size(200, 5_000),
   fuzzCases: size(2_000, 1_000_000),
+  /** Changed tokens per algorithm that are read by us and by jose. */
+  comparedTokens: size(300, 20_000),
   timingSamples: size(5_000, 100_000),
   issuedTokens: size(100_000, 10_000_000),
 } as const
