@@ -33,5 +33,5 @@ export function unsealAnswer(sealed: string, presented: string, authorization_id
   if (text === undefined) return undefined
   // What the seal authenticates was written by sealAnswer.
   const answer = JSON.parse(text) as Omit<SealedAnswer, 'refresh_token'>
-  return { ...answer, refresh_token: String(answer.members.refresh_token) }
+  return { ...answer, refresh_token: answer.members.refresh_token as string }
 }
