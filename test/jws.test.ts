@@ -1,13 +1,16 @@
 /** JWS in compact form: the vectors of the RFCs, what the key is asked for, and what is not a token whatever the key. */
 import { describe, expect, test } from '@jest/globals'
 import { createPublicKey, generateKeyPairSync, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { isSignatureOf, jwsSigner, signatureOf, verifyJws, type VerificationKey } from '../src/jws.js'
+import { isSignatureOf, jwsSigner, signatureOf, verifyJws as verifyKnowing, type VerificationKey } from '../src/jws.js'
+import { KnownSignatures } from '../src/known-signatures.js'
 import { readSigningKeys, type SigningKeyOptions } from '../src/signing-keys.js'
 import { base64url, decoded, ed25519, jwk, p256, rsa, signed, signatureOf as foreignSignature } from './support/tokens.js'
 
 const keyOf = (options: SigningKeyOptions) => readSigningKeys([options], 'x').active
 const es256 = keyOf({ key: p256.privateKey })
 const jws = (header: object, payload: unknown = { a: 1 }) => signed({ alg: 'ES256', ...header }, payload, p256.privateKey, 'ES256')
+/** As for the first token that was ever seen. */
+const verifyJws = (text: string, keyFor: Parameters<typeof verifyKnowing>[1]) => verifyKnowing(text, keyFor, new KnownSignatures())
 const publicKey = (key: JsonWebKey) => createPublicKey({ key, format: 'jwk' })
 
 describe('vectors', () => {

@@ -10,6 +10,7 @@
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import { ConfigurationError } from '../errors.js'
 import { jwsSigner, verifyJws } from '../jws.js'
+import { KnownSignatures } from '../known-signatures.js'
 import { readSigningKeys, type KeyInput, type SigningAlgorithm, type SigningKeyOptions } from '../signing-keys.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
@@ -47,6 +48,7 @@ export function jwt(options: JwtOptions): JwtFormat {
   const claimsOptions = readClaimsOptions(options, 'jwt')
   let keySet = readSigningKeys(keyOptions(options), 'jwt')
   let sign = jwsSigner(keySet.active, 'at+jwt')
+  let known = new KnownSignatures()
   return {
     name: 'jwt',
     kind: 'self-contained',
@@ -56,7 +58,7 @@ export function jwt(options: JwtOptions): JwtFormat {
     },
     read(text: string, server: FormatServer) {
       // A token without kid has no key here, however few there are.
-      const verified = verifyJws(text, (kid = '') => keySet.byKid.get(kid))
+      const verified = verifyJws(text, (kid = '') => keySet.byKid.get(kid), known)
       // RFC 9068 §4: the type must be at+jwt, so that no other JWT of this issuer passes for an access token
       if (verified === undefined || !isAccessTokenType(verified.header.typ)) return undefined
       return readClaims(verified.claims, claimsOptions, server)
@@ -68,6 +70,8 @@ export function jwt(options: JwtOptions): JwtFormat {
     replaceKeys(keys: readonly SigningKeyOptions[]) {
       keySet = readSigningKeys(keys, 'replaceKeys')
       sign = jwsSigner(keySet.active, 'at+jwt')
+      // What another set of keys has verified counts for nothing.
+      known = new KnownSignatures()
     },
   }
 }
