@@ -46,7 +46,9 @@ const inMemory = [
   { id: 'W4', kind: 'refresh', format: 'opaque', title: 'refresh with rotation' },
   { id: 'W5-opaque', kind: 'resource', format: 'opaque', title: 'bearer check, opaque token' },
   { id: 'W5-ES256', kind: 'resource', format: 'ES256', title: 'bearer check, JWT with ES256' },
+  { id: 'W5-ES256-new', kind: 'resource', format: 'ES256', once: true, title: 'bearer check, JWT with ES256, each token once' },
   { id: 'W5-RS256', kind: 'resource', format: 'RS256', title: 'bearer check, JWT with RS256' },
+  { id: 'W5-RS256-new', kind: 'resource', format: 'RS256', once: true, title: 'bearer check, JWT with RS256, each token once' },
   { id: 'W5-encrypted', kind: 'resource', format: 'encrypted', title: 'bearer check, encrypted token' },
 ]
 
@@ -59,8 +61,8 @@ const durable = ['postgres', 'redis'].flatMap((store) =>
 export const workloads = [...inMemory.map((workload) => ({ ...workload, store: 'memory' })), ...durable]
 
 /** True for a workload whose every request needs material of its own. */
-export function consumesMaterial({ kind }) {
-  return kind === 'exchange' || kind === 'refresh'
+export function consumesMaterial({ kind, once = false }) {
+  return once || kind === 'exchange' || kind === 'refresh'
 }
 
 const basic = `Basic ${Buffer.from(`${client.client_id}:${client.client_secret}`).toString('base64')}`
