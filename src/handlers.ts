@@ -15,7 +15,7 @@ import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoi
 import { createPushedAuthorizationResponse } from './endpoints/pushed-authorization.js'
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
-import { createTokenResponse } from './endpoints/token.js'
+import { tokenResponse } from './endpoints/token.js'
 import { answer, plainRequest, requestHead, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
 import type { ServerOptions } from './options.js'
 import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
@@ -30,7 +30,7 @@ export function tokenHandler(options: ServerOptions): Handler {
   const configuration = configure(options)
   configuration.servedEndpoints.add('token')
   return function handleToken(req, res, _next): void {
-    void answer(configuration, 'token', req, res, (request) => createTokenResponse(options, request))
+    void answer(configuration, 'token', req, res, (request) => tokenResponse(configuration, request))
   }
 }
 

@@ -14,16 +14,22 @@ export type TrustProxy = (address: string) => unknown
 
 /** node:http keeps the first of two Authorization fields; an endpoint has to see both to refuse them. */
 export function headerFields(req: IncomingMessage): HeaderFields {
-  const raw = req.rawHeaders
-  const values = raw.filter((_value, index) => index % 2 === 1 && raw[index - 1]?.toLowerCase() === 'authorization')
-  return values.length > 1 ? { ...req.headers, authorization: values } : req.headers
+  const { rawHeaders, headers } = req
+  let count = 0
+  // Names and values in turn
+  for (let at = 0; at < rawHeaders.length; at += 2) if (isAuthorization(rawHeaders[at])) count++
+  return count > 1 ? { ...headers, authorization: rawHeaders.filter((_value, at) => at % 2 === 1 && isAuthorization(rawHeaders[at - 1])) } : headers
+}
+
+function isAuthorization(name = ''): boolean {
+  return name.length === 'authorization'.length && name.toLowerCase() === 'authorization'
 }
 
 /** Whether a request came over TLS: as a trusted proxy says, else as Express says, else as the socket is. */
 export function isSecure(req: WireRequest, trustProxy: TrustProxy | undefined): boolean {
   const forwarded = req.headers['x-forwarded-proto']
   if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
-    return String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
+    return forwarded === 'https' || String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
   }
   return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
 }
@@ -35,13 +41,15 @@ export function isTrusted(trustProxy: TrustProxy, address: string): boolean {
 
 // RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d
 export function peerAddress({ socket }: IncomingMessage): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
+  const address = socket.remoteAddress ?? ''
+  return address.startsWith(':') ? address.replace(/^::ffff:(?=\d+\.)/i, '') : address
 }
 
 /** What something else has made of the body already; undefined when the body is still unread. An empty object on an unread request is what Express 4 puts there. */
-export function parsedBody({ body, readableDidRead }: WireRequest): unknown {
+export function parsedBody(req: WireRequest): unknown {
+  const { body } = req
   if (body === null || body === undefined) return undefined
-  return isEmptyObject(body) && !readableDidRead ? undefined : body
+  return isEmptyObject(body) && !req.readableDidRead ? undefined : body
 }
 
 function isEmptyObject(body: unknown): boolean {
@@ -56,8 +64,30 @@ const rawReaders = new Map<number, RawReader>()
  *
  * @throws InvalidRequest 413 as soon as there are more than `maxBodySize`, 400 when the client goes away.
  */
-export function readRawBody(req: WireRequest, res: ServerResponse, maxBodySize: number): Promise<unknown> {
-  if (Number(req.headers['content-length']) > maxBodySize) throw bodyTooLarge()
+export function readRawBody(req: WireRequest, res: ServerResponse, maxBodySize: number): unknown {
+  if (req.destroyed) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
+  const length = Number(req.headers['content-length'])
+  if (length > maxBodySize) throw bodyTooLarge()
+  return arrivedBody(req, length) ?? awaitedBody(req, res, maxBodySize)
+}
+
+/**
+ * The body, where all of it is there already, as of a short one that came with its head: then nothing has to be listened to, which on Express
+ * costs much. Any other body is body-parser's, and so is one that is encoded or whose length was not announced.
+ */
+function arrivedBody(req: IncomingMessage, length: number): unknown {
+  // RFC 9112 §6.3: without Transfer-Encoding the announced length says where a body ends; half of it is not taken for all of it
+  if (req.headers['transfer-encoding'] !== undefined || req.readableLength !== length || length === 0) return undefined
+  if (req.headers['content-encoding'] !== undefined) return undefined
+  // Somebody else has asked for the bytes, or for characters in their place.
+  if (req.readableFlowing === true || req.readableEncoding !== null) return undefined
+  const body: unknown = req.read()
+  // Lets the request end.
+  req.resume()
+  return body
+}
+
+function awaitedBody(req: WireRequest, res: ServerResponse, maxBodySize: number): Promise<unknown> {
   const reader = rawReaders.get(maxBodySize) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
   rawReaders.set(maxBodySize, reader)
   return new Promise((resolve, reject) => {
