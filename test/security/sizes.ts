@@ -17,7 +17,10 @@ export const sizes = {
   fuzzCases: size(2_000, 1_000_000),
   timingSamples: size(5_000, 100_000),
   issuedTokens: size(100_000, 10_000_000),
+  /** Workers that are killed, and restarts of a database, under load. */
+  kills: size(10, 500),
+  crashes: size(2, 50),
 } as const
 
 /** Milliseconds that a test with such sizes may take on a machine that has other work. */
-export const patience = size(60_000, 1_800_000)
+export const patience = size(60_000, 7_200_000)
