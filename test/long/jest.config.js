@@ -8,5 +8,5 @@ process.env.LONG = '1'
 export default {
   ...base,
   testPathIgnorePatterns: ['<rootDir>/test/services/(?!crashes\\.)'],
-  testTimeout: 7_200_000,
+  testTimeout: 14_400_000,
 }

@@ -23,4 +23,4 @@ export const sizes = {
 } as const
 
 /** Milliseconds that a test with such sizes may take on a machine that has other work. */
-export const patience = size(60_000, 7_200_000)
+export const patience = size(60_000, 14_400_000)
