@@ -9,7 +9,7 @@ import { consumesMaterial } from './workloads.js'
 const canPin = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0
 
 /** A process of ours, pinned to one core where that can be done, that answers each message with one. */
-function startProcess(file, args, core, profileFolder) {
+export function startProcess(file, args, core, profileFolder) {
   const child = fork(new URL(file, import.meta.url), args, {
     env: { ...process.env, NODE_ENV: 'production' },
     execArgv: ['--expose-gc', ...(profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`])],

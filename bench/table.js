@@ -31,7 +31,7 @@ export function growthTable(steps) {
   return grid([['W7: live tokens', 'heap MB', 'bytes/token', 'issue CPU µs', 'issue max ms', 'check CPU µs'], ...rows])
 }
 
-function grid(rows) {
+export function grid(rows) {
   const widths = rows[0].map((_cell, column) => Math.max(...rows.map((row) => row[column].length)))
   const line = (row) => row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('   ')
   return [line(rows[0]), widths.map((width) => '─'.repeat(width)).join('───'), ...rows.slice(1).map(line)].join('\n')

@@ -19,7 +19,10 @@ export const sizes = {
   comparedTokens: size(300, 20_000),
   timingSamples: size(5_000, 100_000),
   issuedTokens: size(100_000, 10_000_000),
+  /** Workers that are killed, and restarts of a database, under load. */
+  kills: size(10, 500),
+  crashes: size(2, 50),
 } as const
 
 /** Milliseconds that a test with such sizes may take on a machine that has other work. */
-export const patience = size(60_000, 1_800_000)
+export const patience = size(60_000, 14_400_000)

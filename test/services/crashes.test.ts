@@ -1,16 +1,18 @@
 /** Workers that are killed and databases that crash, under load: no code works twice, no session is lost, nothing half is stored. */
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from 'oauth2-token-handler'
 import { fromRecord } from '../../src/stores/authorization-record.js'
-import { isLong } from '../security/sizes.js'
+import { patience, sizes } from '../security/sizes.js'
 import { basic, exchange, testServer, web, type Form } from '../support/server.js'
 import { postgresBinaries, redisBinary, startOwnPostgres, startOwnRedis, type OwnServer } from '../support/own-servers.js'
 import { describeWith, openPostgres, openRedis, openSqlite, type Place } from '../support/services.js'
 import { startWorker, type RemoteServer, type Worker } from '../support/workers.js'
+import type { ServerSettings } from '../support/worker.js'
 
-const kills = isLong ? 500 : 10
-const crashes = isLong ? 50 : 2
+jest.setTimeout(patience)
+
+const { kills, crashes } = sizes
 const sessionsAtOnce = 8
 
 /** What a client knows of its session. */
@@ -88,19 +90,28 @@ async function faultsAfter(load: Load, store: Store): Promise<string[]> {
     if (code?.status === 'used' && revokedAt === undefined && !hasTokens) wrong.push('a used code without tokens')
     if (code?.status === 'issued' && hasTokens) wrong.push('tokens beside a code that still works')
   }
-  for (const { code, refresh_token, access_token } of load.sessions) {
+  await inLanes(load.sessions, async ({ code, refresh_token, access_token }) => {
     if ((await server.introspect({ token: access_token }, basic(web))).json.active !== true) wrong.push('an access token was lost')
     const { status, json } = await server.refresh(refresh_token)
     if (status !== 200) wrong.push(`a session was lost: ${String(json.error)}`)
     if ((await server.token(exchange(code), basic(web))).json.error !== 'invalid_grant') wrong.push('a code worked twice')
     if ((await server.introspect({ token: json.access_token ?? '' }, basic(web))).json.active !== false)
       wrong.push('a replay ended nothing')
-  }
-  for (const code of load.unknown) {
+  })
+  await inLanes(load.unknown, async (code) => {
     const statuses = [(await server.token(exchange(code), basic(web))).status, (await server.token(exchange(code), basic(web))).status]
     if (statuses[1] !== 400) wrong.push(`a code of unknown fate worked ${statuses.join(' and ')}`)
-  }
+  })
   return wrong
+}
+
+/** Works on every item, on several at a time. */
+async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values()
+  async function lane(): Promise<void> {
+    for (const item of left) await work(item)
+  }
+  await Promise.all(Array.from({ length: sessionsAtOnce }, lane))
 }
 
 killOver(describeWith('PostgreSQL'), 'PostgreSQL', openPostgres)
@@ -110,61 +121,82 @@ killOver(describe, 'SQLite', openSqlite)
 function killOver(declare: typeof describe | typeof describe.skip, name: string, open: () => Promise<Place>): void {
   declare(`I1 I4 a worker over ${name}`, () => {
     test(`is killed ${kills} times under load`, async () => {
-      const place = await open()
-      const start = () => startWorker({ address: place.address, servers: { only: { options: { storeTimeout: 5000 } } } })
-      let worker: Worker = await start()
-      const load = startLoad(() => worker.server('only'))
-      try {
-        for (let kill = 0; kill < kills; kill++) {
-          const next = await start()
-          await delay(Math.random() * 200)
-          await worker.kill()
-          worker = next
-        }
-        await delay(200)
-        await load.stop()
-        expect(load.sessions.length).toBeGreaterThan(kills)
-        expect(load.refreshes).toBeGreaterThan(kills)
-        expect(await faultsAfter(load, place.store)).toEqual([])
-      } finally {
-        await load.stop()
-        await worker.kill()
-        await place.close()
-      }
+      const { sessions, refreshes, wrong } = await killed(open, kills)
+      expect(sessions).toBeGreaterThan(kills)
+      expect(refreshes).toBeGreaterThan(kills)
+      expect(wrong).toEqual([])
+    })
+
+    test('is killed, and what a store did not write before it answered is missed', async () => {
+      const { wrong } = await killed(open, 3, { writesBehind: true })
+      expect(wrong).toContainEqual(expect.stringMatching(/was lost|worked twice/))
     })
   })
 }
 
+/** Kills workers under load, each while the next is ready, and looks at what they have left behind. */
+async function killed(open: () => Promise<Place>, count: number, settings: ServerSettings = {}) {
+  const place = await open()
+  const start = () => startWorker({ address: place.address, servers: { only: { options: { storeTimeout: 5000 }, ...settings } } })
+  let worker: Worker = await start()
+  const load = startLoad(() => worker.server('only'))
+  try {
+    for (let kill = 0; kill < count; kill++) {
+      const next = await start()
+      await delay(Math.random() * 200)
+      await worker.kill()
+      worker = next
+    }
+    await delay(200)
+    await load.stop()
+    return { sessions: load.sessions.length, refreshes: load.refreshes, wrong: await faultsAfter(load, place.store) }
+  } finally {
+    await load.stop()
+    await worker.kill()
+    await place.close()
+  }
+}
+
 const isRequired = process.env.REQUIRE_SERVICES === '1'
 
-crashOf(postgresBinaries() !== undefined || isRequired, 'PostgreSQL', startOwnPostgres, (url) => openPostgres({}, url))
-crashOf(redisBinary() !== undefined || isRequired, 'Redis with appendfsync always', startOwnRedis, (url) => openRedis({}, url))
+crashOf(postgresBinaries() !== undefined || isRequired, 'PostgreSQL', startOwnPostgres, (url) => openPostgres({}, url), [
+  '-c', 'synchronous_commit=off', '-c', 'wal_writer_delay=10s',
+]) // prettier-ignore
+crashOf(redisBinary() !== undefined || isRequired, 'Redis with appendfsync always', startOwnRedis, (url) => openRedis({}, url), [
+  '--appendonly', 'no',
+]) // prettier-ignore
 
-function crashOf(isThere: boolean, name: string, startServer: () => Promise<OwnServer>, open: (url: string) => Promise<Place>): void {
+/** `hasty` are settings with which the database answers what it has not kept. */
+function crashOf(
+  isThere: boolean,
+  name: string,
+  startServer: (...settings: string[]) => Promise<OwnServer>,
+  open: (url: string) => Promise<Place>,
+  hasty: readonly string[],
+): void {
   ;(isThere ? describe : describe.skip)(`I4 R4 ${name}`, () => {
-    let own: OwnServer
-    let place: Place
-    beforeAll(async () => {
-      own = await startServer()
-      for (let tries = 0; ; tries++) {
-        try {
-          place = await open(own.url)
-          return
-        } catch (error) {
-          if (tries === 50) throw error
-          await delay(100)
-        }
-      }
-    })
-    afterAll(async () => {
-      await place.close()
-      await own.remove()
+    test(`crashes ${crashes} times under load: only 503s meanwhile, no session lost after`, async () => {
+      const { refreshesAfter, wrong } = await crashed(() => startServer(), open, crashes)
+      expect(refreshesAfter).toBeGreaterThan(0)
+      expect(wrong).toEqual([])
     })
 
-    test(`crashes ${crashes} times under load: only 503s meanwhile, no session lost after`, async () => {
-      const server = testServer({ store: place.store, storeTimeout: 1000 })
-      const load = startLoad(() => server)
-      for (let crash = 0; crash < crashes; crash++) {
+    test('crashes, and what it did not keep before it answered is missed', async () => {
+      const { wrong } = await crashed(() => startServer(...hasty), open, 1)
+      expect(wrong).toContainEqual(expect.stringMatching(/was lost|invalid_grant/))
+    })
+  })
+}
+
+/** Crashes a database under load, and looks at what it has lost. */
+async function crashed(startServer: () => Promise<OwnServer>, open: (url: string) => Promise<Place>, count: number) {
+  const own = await startServer()
+  try {
+    const place = await opened(() => open(own.url))
+    const server = testServer({ store: place.store, storeTimeout: 1000 })
+    const load = startLoad(() => server)
+    try {
+      for (let crash = 0; crash < count; crash++) {
         await delay(500)
         await own.crash()
         await delay(300)
@@ -174,10 +206,26 @@ function crashOf(isThere: boolean, name: string, startServer: () => Promise<OwnS
       const before = load.refreshes
       await delay(500)
       await load.stop()
-      expect(load.refreshes).toBeGreaterThan(before)
-      expect(await faultsAfter(load, place.store)).toEqual([])
-    })
-  })
+      return { refreshesAfter: load.refreshes - before, wrong: await faultsAfter(load, place.store) }
+    } finally {
+      await load.stop()
+      await place.close()
+    }
+  } finally {
+    await own.remove()
+  }
+}
+
+/** A server that has just been started may not take connections yet. */
+async function opened(open: () => Promise<Place>): Promise<Place> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await open()
+    } catch (error) {
+      if (tries === 50) throw error
+      await delay(100)
+    }
+  }
 }
 
 async function untilServed(store: Store): Promise<void> {

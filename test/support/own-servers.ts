@@ -40,7 +40,7 @@ function postgresUser(): { uid?: number; gid?: number } {
   return { uid: id('-u'), gid: id('-g') }
 }
 
-export async function startOwnPostgres(): Promise<OwnServer> {
+export async function startOwnPostgres(...settings: string[]): Promise<OwnServer> {
   const binaries = postgresBinaries()
   if (binaries === undefined) throw new Error('there is no PostgreSQL to start')
   const user = postgresUser()
@@ -49,7 +49,7 @@ export async function startOwnPostgres(): Promise<OwnServer> {
   const data = join(folder, 'data')
   execFileSync(join(binaries, 'initdb'), ['-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--no-sync'], { ...user, cwd: folder, stdio: 'ignore' }) // prettier-ignore
   const port = await freePort()
-  const args = ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1']
+  const args = ['-D', data, '-p', String(port), '-k', folder, '-h', '127.0.0.1', ...settings]
   return ownServer(`postgres://postgres@127.0.0.1:${port}/postgres`, port, folder, 'SIGQUIT', () =>
     spawn(join(binaries, 'postgres'), args, { ...user, cwd: folder, stdio: 'ignore' }),
   )

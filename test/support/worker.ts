@@ -2,12 +2,14 @@
 import { authorizationCode, clientCredentials, refreshToken, type ServerOptions } from '../../src/index.js'
 import { ticketGrant } from '../security/races.js'
 import { machine, native, testServer, web, type Form } from './server.js'
-import { readCheckWrite, storeAt, type Address } from './store-of.js'
+import { readCheckWrite, storeAt, writeBehind, type Address } from './store-of.js'
 
 /** One of the servers in the process. */
 export interface ServerSettings {
   /** True: the store reads, checks, and then writes. */
   readonly isBroken?: boolean
+  /** True: the store answers at once, and writes later. */
+  readonly writesBehind?: boolean
   readonly options?: Pick<ServerOptions, 'refreshRetryWindow' | 'storeTimeout' | 'rotateRefreshTokens'>
 }
 
@@ -30,10 +32,10 @@ export interface Call {
 const settings = JSON.parse(process.argv[2] ?? '{}') as WorkerSettings
 const store = storeAt(settings.address)
 const servers = new Map(
-  Object.entries(settings.servers).map(([name, { isBroken, options }]) => [
+  Object.entries(settings.servers).map(([name, { isBroken, writesBehind, options }]) => [
     name,
     testServer({
-      store: isBroken === true ? readCheckWrite(store) : store,
+      store: isBroken === true ? readCheckWrite(store) : writesBehind === true ? writeBehind(store) : store,
       clients: [web, native, { ...machine, grant_types: ['client_credentials', ticketGrant.type] }],
       grants: [authorizationCode(), refreshToken(), clientCredentials(), ticketGrant],
       ...options,
