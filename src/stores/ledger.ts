@@ -228,9 +228,9 @@ export class Ledger {
       if (next === undefined) return result
       for (const alias of aliases) await this.#writeAlias(alias)
       const version = randomText(versionSize)
+      if (await this.#write(next, version)) return result
       // A store that answers without waiting must not keep everybody else from running; one that waits loses no time here.
       const turn = setImmediate()
-      if (await this.#write(next, version)) return result
       const stored = await this.find(next.id)
       if (stored?.version === version) return result
       if (id === undefined) throw new ServerError(undefined, { reason: 'a new authorization met one with the same id' })
