@@ -40,7 +40,7 @@ function assertRefusal(response: ProtocolResponse, canary: string): void {
 const canary = 'cAnArY'
 const pieces = [
   'OAuth ', 'oauth', 'Basic ', 'realm=', 'oauth_token=', 'oauth_consumer_key="dpf43f3p2l4k3l03"', 'oauth_signature_method="HMAC-SHA1"',
-  'oauth_signature_method="PLAINTEXT"', 'oauth_signature="x"', 'oauth_timestamp="1800000000"', 'oauth_nonce="n"', 'oauth_version="1.0"',
+  'oauth_signature_method="PLAINTEXT"', 'oauth_signature="x"', 'oauth_timestamp="4000000000"', 'oauth_nonce="n"', 'oauth_version="1.0"',
   'oauth_callback="oob"', 'oauth_verifier="v"', '"', '=', ',', ' ', '\t', '\\', '%', '%zz', '%00', '%ff', '&', '+', '?', '#', '\u0000',
   '\ud800', 'ä', '__proto__', 'constructor', '[]', canary,
 ] // prettier-ignore

@@ -14,7 +14,7 @@ import { checkOAuth1, type OAuth1Info } from '../../src/oauth1/protected-resourc
 import { configureOAuth1 } from '../../src/oauth1/options.js'
 import { refuse } from '../../src/oauth1/responses.js'
 
-export const start = 1_800_000_000
+export const start = 4_000_000_000
 export const client = { client_id: 'dpf43f3p2l4k3l03', client_secret: 'kd94hf93k423kf44' } as const
 export const secrets = [{ kid: 'k1', key: 'server-key-0123456789-0123456789-0123456789-abcdef' }] as const
 export const callback = 'https://client.example/ready?x=1'

@@ -43,7 +43,7 @@ export const code_verifier = 'dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk'
 export const code_challenge = createHash('sha256').update(code_verifier).digest('base64url')
 
 /** The instant at which the clock of a test server starts. */
-export const start = 1_800_000_000
+export const start = 4_000_000_000
 
 export interface TestServer {
   readonly options: ServerOptions
