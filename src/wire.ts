@@ -18,7 +18,9 @@ export function headerFields(req: IncomingMessage): HeaderFields {
   let count = 0
   // Names and values in turn
   for (let at = 0; at < rawHeaders.length; at += 2) if (isAuthorization(rawHeaders[at])) count++
-  return count > 1 ? { ...headers, authorization: rawHeaders.filter((_value, at) => at % 2 === 1 && isAuthorization(rawHeaders[at - 1])) } : headers
+  return count > 1
+    ? { ...headers, authorization: rawHeaders.filter((_value, at) => at % 2 === 1 && isAuthorization(rawHeaders[at - 1])) }
+    : headers
 }
 
 function isAuthorization(name = ''): boolean {

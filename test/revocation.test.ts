@@ -89,7 +89,7 @@ describe('one token', () => {
           scope: [],
           audience: [],
           issuedAt: 0,
-          expiresAt: 2_000_000_000,
+          expiresAt: 5_000_000_000,
           jti: 'j-1',
           claims: {},
         }

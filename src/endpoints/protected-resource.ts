@@ -9,7 +9,7 @@ import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError } from '../errors.js'
 import { headerValues, jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { formatScope, impliedScope, isWithinScope, type Scope } from '../scope.js'
-import type { TokenType } from '../tokens/access-token.js'
+import type { ResourceSettings, TokenType } from '../tokens/access-token.js'
 import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
 import type { AccessTokenDemand } from './access-token-requirement.js'
 import { reportRefusal } from './client-request.js'
@@ -86,17 +86,22 @@ function presentedToken(
 ): Presented | undefined {
   // RFC 9110 §11.6.2: a request has one Authorization field
   if (headerValues(request.headers, 'authorization').length > 1) throw new InvalidRequest('the Authorization header must not be repeated')
-  const [inHeader] = tokenTypes.flatMap((type) => {
-    const text = type.presented(request)
-    return text === undefined ? [] : [{ type, text }]
-  })
+  const inHeader = headerToken(request, tokenTypes)
   const inBody = bodyToken(request)
-  const places = [inHeader !== undefined, inBody !== undefined, hasQueryToken(request.url)].filter(Boolean).length
+  const places = Number(inHeader !== undefined) + Number(inBody !== undefined) + Number(hasQueryToken(request.url))
   // RFC 6750 §2: clients must not use more than one method
   if (places > 1) throw new InvalidRequest('the access token must be sent in one place only')
   if (inHeader !== undefined || inBody === undefined || !allowBodyToken) return inHeader
   const bearer = tokenTypes.find(({ authenticationMethod }) => authenticationMethod === 'bearer')
   return bearer === undefined ? undefined : { type: bearer, text: inBody }
+}
+
+function headerToken(request: ProtocolRequest, tokenTypes: readonly TokenType[]): Presented | undefined {
+  for (const type of tokenTypes) {
+    const text = type.presented(request)
+    if (text !== undefined) return { type, text }
+  }
+  return undefined
 }
 
 /** @throws OAuthError invalid_token */
@@ -112,14 +117,15 @@ async function usableToken(
   if (!isMeantForUs(token.audience, demand)) {
     throw invalidToken('the token is meant for another audience; set the option audience of requireAccessToken where it should be accepted')
   }
-  const settings = {
-    now: configuration.clock(),
-    origin: demand.origin,
-    claimOnce: (namespace: string, value: string, expiresAt: number) => configuration.ledger.claimOnce(namespace, value, expiresAt),
-  }
-  const fault = await type.verify(request, { ...token, text }, settings)
-  if (fault !== undefined) throw invalidToken(fault)
+  const { binding, authorization_id, issuedAt } = token
+  const fault = type.verify(request, { text, binding, authorization_id, issuedAt }, resourceSettings(configuration, demand))
+  const reason = typeof fault === 'object' ? await fault : fault
+  if (reason !== undefined) throw invalidToken(reason)
   return token
+}
+
+function resourceSettings({ clock, ledger }: Configuration, { origin }: AccessTokenDemand): ResourceSettings {
+  return { now: clock(), origin, claimOnce: (namespace, value, expiresAt) => ledger.claimOnce(namespace, value, expiresAt) }
 }
 
 function isMeantForUs(audience: readonly string[], { audiences, acceptsUnbound }: AccessTokenDemand): boolean {
@@ -133,8 +139,9 @@ function invalidToken(reason: string): OAuthError {
 
 // RFC 6750 §2.2: form-encoded, single-part, and not with GET
 function bodyToken({ body, method, headers }: ProtocolRequest): string | undefined {
+  if (method === 'GET') return undefined
   const [contentType = ''] = headerValues(headers, 'content-type')
-  if (method === 'GET' || !/^application\/x-www-form-urlencoded\b/i.test(contentType)) return undefined
+  if (!/^application\/x-www-form-urlencoded\b/i.test(contentType)) return undefined
   const parsed = typeof body === 'object' && body !== null ? (body as Readonly<Partial<Record<string, unknown>>>) : {}
   const { access_token } = parsed
   return typeof access_token === 'string' && access_token !== '' ? access_token : undefined

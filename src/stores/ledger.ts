@@ -187,10 +187,9 @@ export class Ledger {
     throw new ServerError(undefined, { reason: 'a generator repeated itself: its text belongs to another authorization' })
   }
 
-  /** The record with that id. A driver's null means the same as undefined. */
-  async #get(id: string): Promise<StoredRecord | undefined> {
-    const record: StoredRecord | null | undefined = await callStore(this.#settings, (store) => store.get(id))
-    return record ?? undefined
+  /** The record with that id. A driver's null means the same as undefined: there is none. */
+  #get(id: string): Promise<StoredRecord | null | undefined> {
+    return callStore(this.#settings, (store) => store.get(id))
   }
 
   #newRecord(id: string, expiresAt: number) {
@@ -250,8 +249,8 @@ export class Ledger {
 }
 
 /** A column that is empty reads as null, and means the same as a member that is not there. */
-function isOurs(record: StoredRecord | undefined, issuer: string | undefined): record is StoredRecord {
-  return record !== undefined && ((record.issuer as string | null | undefined) ?? undefined) === issuer
+function isOurs(record: StoredRecord | null | undefined, issuer: string | undefined): record is StoredRecord {
+  return record !== undefined && record !== null && ((record.issuer as string | null | undefined) ?? undefined) === issuer
 }
 
 function readable(record: StoredRecord, id: string): Authorization {

@@ -72,10 +72,16 @@ export const revokedTokens = 'revoked access token'
  *
  * @throws TemporarilyUnavailable when the store fails.
  */
-export async function identifyAccessToken(text: string, policy: ReadingPolicy): Promise<AccessTokenReading | undefined> {
+export function identifyAccessToken(
+  text: string,
+  policy: ReadingPolicy,
+): AccessTokenReading | undefined | Promise<AccessTokenReading | undefined> {
   if (text === '' || text.length > maxTokenSize) return undefined
   const { accessTokenFormat, ledger, issuer } = policy
-  if (accessTokenFormat.read !== undefined) return accessTokenFormat.read(text, { issuer })
+  return accessTokenFormat.read === undefined ? readByAlias(text, ledger) : accessTokenFormat.read(text, { issuer })
+}
+
+async function readByAlias(text: string, ledger: Ledger): Promise<AccessTokenReading | undefined> {
   const alias = await ledger.findAlias(text)
   return alias === undefined ? undefined : { kind: 'reference', authorization_id: alias.authorization_id }
 }
