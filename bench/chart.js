@@ -1,7 +1,7 @@
 /** One chart of the results, as SVG that is readable on light and on dark ground. */
 import { ratioToBase } from './table.js'
 
-const shown = ['W1', 'W2-ES256', 'W2-RS256', 'W3', 'W4', 'W5-opaque', 'W5-ES256']
+const shown = ['W1', 'W2-ES256', 'W2-RS256', 'W3', 'W4', 'W5-opaque', 'W5-ES256', 'W5-ES256-new']
 const bars = ['ours-node', 'ours-express', 'node-oauth', 'oauth2orize', 'jmondi', 'oidc-provider']
 const [width, left, right] = [880, 250, 60]
 const [barHeight, groupGap, top] = [13, 18, 92]
@@ -9,9 +9,10 @@ const [barHeight, groupGap, top] = [13, 18, 92]
 const style = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .title { font-size: 15px; font-weight: 600 } .small { font-size: 11px; fill: #59636e } .group { font-weight: 600 }
+  .ratio { paint-order: stroke; stroke: #ffffff; stroke-width: 4px }
   .axis { stroke: #59636e; stroke-dasharray: 3 3 } .ours { fill: #0969da } .ours-express { fill: #54aeff } .peer { fill: #8c959f }
   @media (prefers-color-scheme: dark) {
-    text { fill: #f0f6fc } .small { fill: #9198a1 } .axis { stroke: #9198a1 } .ours { fill: #4493f8 } .ours-express { fill: #1f6feb } .peer { fill: #656c76 }
+    text { fill: #f0f6fc } .ratio { stroke: #0d1117 } .small { fill: #9198a1 } .axis { stroke: #9198a1 } .ours { fill: #4493f8 } .ours-express { fill: #1f6feb } .peer { fill: #656c76 }
   }`
 
 /** Bars of the CPU ratio to the base: longer is cheaper. */
@@ -30,7 +31,7 @@ export function drawChart({ workloads, node, date }) {
       const middle = at + barHeight - 3
       return `<text class="small" x="${left - 8}" y="${middle}" text-anchor="end">${label}</text>
 <rect class="${style}" x="${left}" y="${at}" width="${(ratio * scale).toFixed(1)}" height="${barHeight}" rx="2"/>
-<text class="small" x="${(left + ratio * scale + 6).toFixed(1)}" y="${middle}">${ratio.toFixed(2)}</text>`
+<text class="small ratio" x="${(left + ratio * scale + 6).toFixed(1)}" y="${middle}">${ratio.toFixed(2)}</text>`
     })
     y = start + 20 + group.bars.length * (barHeight + 3) + groupGap
     return [`<text class="group" x="12" y="${start + 11}">${group.title}</text>`, ...rows].join('\n')

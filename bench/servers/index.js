@@ -13,7 +13,7 @@ export const servers = [
   { id: 'node-oauth', title: '@node-oauth/express-oauth-server', kind: 'peer', module: './node-oauth.js' },
   { id: 'oauth2orize', title: 'oauth2orize', kind: 'peer', module: './oauth2orize.js' },
   { id: 'jmondi', title: '@jmondi/oauth2-server', kind: 'peer', module: './jmondi.js' },
-  { id: 'oidc-provider', title: 'oidc-provider', kind: 'peer', module: './oidc-provider.js' },
+  { id: 'oidc-provider', title: 'oidc-provider on node:http', kind: 'peer', module: './oidc-provider.js' },
 ]
 
 /** The process of a server: what `start` of its module returns. */
