@@ -56,10 +56,12 @@ export async function answer(
       send(res, preflightResponse(head, cors, method))
       return
     }
-    const request = { ...plainRequest(req, configuration), body: () => readBody(req, res, configuration) }
-    if (method === 'POST' && request.secure === false) warnOfInsecureTransport(configuration)
+    const received = { ...plainRequest(req, configuration), address: clientAddress(req, configuration) }
+    if (method === 'POST' && received.secure === false) warnOfInsecureTransport(configuration)
+    // Waited for in any case: node:http hands over what came of a body with its head once the handler has returned.
     const context = await readContext(configuration.context, req)
-    send(res, withCors(configuration, head, await respond({ ...request, context })))
+    const request = { ...received, context, body: () => readBody(req, res, configuration) }
+    send(res, withCors(configuration, head, await respond(request)))
   } catch (thrown) {
     send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
   }
@@ -83,14 +85,14 @@ export function plainRequest(req: HostRequest, configuration: Configuration): Pr
     headers: headerFields(req),
     secure: isSecure(req, configuration.trustProxy),
     body: req.body,
-    address: clientAddress(req, configuration),
     ...rawBody(req),
   }
 }
 
 /** Who asks: as Express says, or the last address in `X-Forwarded-For` that no trusted proxy has, or the peer. */
 function clientAddress(req: HostRequest, { trustProxy }: Configuration): string {
-  if (req.ip !== undefined) return req.ip
+  const { ip } = req
+  if (ip !== undefined) return ip
   const peer = peerAddress(req)
   if (trustProxy === undefined || !isTrusted(trustProxy, peer)) return peer
   const chain = String(req.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
@@ -105,7 +107,7 @@ function rawBody({ rawBody: kept, body }: HostRequest): { rawBody?: string | Uin
 
 /** The body, unless the application has read it: then what it made of it. */
 export async function readBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
-  if (req.destroyed && !req.complete) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
+  if (!req.complete && req.destroyed) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
   const parsed = parsedBody(req)
   if (parsed !== undefined) return parsed
   if (req.readableDidRead) {
