@@ -74,13 +74,14 @@ export function readRawBody(req: WireRequest, res: ServerResponse, maxBodySize: 
 }
 
 /**
- * The body, where all of it is there already, as of a short one that came with its head: then nothing has to be listened to, which on Express
- * costs much. Any other body is body-parser's, and so is one that is encoded or whose length was not announced.
+ * The body, where all of it is there already, as of a short one that came with its head: then nothing has to be listened to, which on Express is
+ * what costs most. Any other body is body-parser's, and so is one that is encoded or whose length was not announced.
  */
 function arrivedBody(req: IncomingMessage, length: number): unknown {
-  // RFC 9112 §6.3: without Transfer-Encoding the announced length says where a body ends; half of it is not taken for all of it
-  if (req.headers['transfer-encoding'] !== undefined || req.readableLength !== length || length === 0) return undefined
-  if (req.headers['content-encoding'] !== undefined) return undefined
+  const { headers } = req
+  // RFC 9112 §6.3: the announced length says where a body ends, unless it is chunked; half of it is not taken for all of it
+  if (headers['transfer-encoding'] !== undefined || req.readableLength !== length || length === 0) return undefined
+  if (headers['content-encoding'] !== undefined) return undefined
   // Somebody else has asked for the bytes, or for characters in their place.
   if (req.readableFlowing === true || req.readableEncoding !== null) return undefined
   const body: unknown = req.read()
