@@ -21,7 +21,7 @@ import { agreementOf, browserSecret, confirmationOf, isConfirmed, isSameAgreemen
 import { consentPage, englishTexts, errorPage, protectiveHeaders, type ConsentTexts } from './endpoints/consent-page.js'
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, ServerError } from './errors.js'
-import { plainRequest, readBody, type Handler, type HostRequest } from './host.js'
+import { plainRequest, readBody, requestHead, type Handler, type HostRequest } from './host.js'
 import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type ProtocolRequest } from './protocol.js'
@@ -89,7 +89,7 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
   const { configuration, texts } = endpoint
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
-    const request = plainRequest(req, configuration)
+    const request = plainRequest(req, requestHead(req), configuration)
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
@@ -175,7 +175,7 @@ async function conclude(
   req: HostRequest,
   res: ServerResponse,
 ): Promise<void> {
-  const { parameters: answered } = await readForm({ ...request, body: () => readBody(req, res, configuration) }, configuration)
+  const { parameters: answered } = await readForm({ ...request, body: () => readBody(req, res, req.headers, configuration) }, configuration)
   if (!isConfirmed(request, form, answered.confirmation)) {
     throw new AccessDenied('the decision was not confirmed', {
       reason: 'the confirmation is missing, stale, or of another request or browser',

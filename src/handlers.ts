@@ -16,7 +16,17 @@ import { createPushedAuthorizationResponse } from './endpoints/pushed-authorizat
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { tokenResponse } from './endpoints/token.js'
-import { answer, plainRequest, requestHead, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
+import {
+  answer,
+  plainRequestWithBody,
+  requestHead,
+  withCors,
+  type Guard,
+  type Handler,
+  type HostRequest,
+  type HostRequestHead,
+  type Next,
+} from './host.js'
 import type { ServerOptions } from './options.js'
 import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
 import { pass, send } from './wire.js'
@@ -73,7 +83,7 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
       else send(res, preflightResponse(head, cors, headerValue(head.headers, 'access-control-request-method') ?? ''))
       return
     }
-    void check(configuration, req, demand).then((checked) => {
+    void check(configuration, req, head, demand).then((checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
       if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent'))
         passWithCors(configuration, head, res, next)
@@ -149,9 +159,14 @@ export function protectedResourceHandler(options: ServerOptions, about: Protecte
 /** Asked once when a handler is made, so that what cannot be answered stops the start. */
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
-async function check(configuration: Configuration, req: HostRequest, demand: AccessTokenDemand): Promise<AccessTokenCheck> {
+async function check(
+  configuration: Configuration,
+  req: HostRequest,
+  head: HostRequestHead,
+  demand: AccessTokenDemand,
+): Promise<AccessTokenCheck> {
   try {
-    return await checkAccessToken(configuration, plainRequest(req, configuration), demand, demand.scopeFor(req))
+    return await checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req))
   } catch (thrown) {
     return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
   }

@@ -3,23 +3,13 @@
  *
  * Of the framework only what node:http has too is used; what Express adds (`secure`, `originalUrl`, `ip`, `body`) is read where it is there.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { parsedBody, unreadBody, type BodyPolicy } from './body.js'
 import type { Configuration } from './configuration.js'
 import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
-import { InvalidRequest, ServerError } from './errors.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
-import {
-  headerFields,
-  isSecure,
-  isTrusted,
-  parsedBody,
-  peerAddress,
-  readContext,
-  readRawBody,
-  send,
-  warnOfInsecureTransport,
-} from './wire.js'
+import { headerFields, isSecure, isTrusted, peerAddress, readContext, send, warnOfInsecureTransport } from './wire.js'
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
 export interface HostRequest extends IncomingMessage {
@@ -40,7 +30,11 @@ export type Handler = (req: HostRequest, res: ServerResponse, next?: Next) => vo
 /** A middleware for Express and Connect, or for a node:http handler that passes a `next` of its own. */
 export type Guard = (req: HostRequest, res: ServerResponse, next: Next) => void
 
-/** Answers one request: preflight, context, endpoint, response. Does not reject. */
+/**
+ * Answers one request: preflight, context, endpoint, response. Does not reject.
+ *
+ * Nothing is asked of `req` twice: on Express every request has a hidden class of its own, so that each look at it is a search.
+ */
 export async function answer(
   configuration: Configuration,
   endpoint: string,
@@ -56,12 +50,12 @@ export async function answer(
       send(res, preflightResponse(head, cors, method))
       return
     }
-    const received = { ...plainRequest(req, configuration), address: clientAddress(req, configuration) }
+    const received = plainRequest(req, head, configuration)
+    const address = clientAddress(req, head, configuration)
     if (method === 'POST' && received.secure === false) warnOfInsecureTransport(configuration)
-    // Waited for in any case: node:http hands over what came of a body with its head once the handler has returned.
-    const context = await readContext(configuration.context, req)
-    const request = { ...received, context, body: () => readBody(req, res, configuration) }
-    send(res, withCors(configuration, head, await respond(request)))
+    const context = configuration.context === undefined ? {} : await readContext(configuration.context, req)
+    const body = () => readBody(req, res, head.headers, configuration)
+    send(res, withCors(configuration, head, await respond({ ...received, address, context, body })))
   } catch (thrown) {
     send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
   }
@@ -72,51 +66,49 @@ export function withCors({ cors }: Configuration, head: RequestHead, response: P
   return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(head, cors) } }
 }
 
+/** What stands before the body, as node:http has it. */
+export interface HostRequestHead {
+  readonly method: string
+  readonly headers: IncomingHttpHeaders
+}
+
 /** What CORS looks at. No function of the application is asked for it, so that reading it cannot fail. */
-export function requestHead(req: HostRequest): RequestHead {
+export function requestHead(req: HostRequest): HostRequestHead {
   return { method: req.method ?? '', headers: req.headers }
 }
 
-/** The request as plain data, its body only where something has parsed it already. */
-export function plainRequest(req: HostRequest, configuration: Configuration): ProtocolRequest {
+/** The request as plain data, without its body. */
+export function plainRequest(req: HostRequest, { method, headers }: HostRequestHead, configuration: Configuration): ProtocolRequest {
   return {
-    method: req.method ?? '',
+    method,
     url: req.originalUrl ?? req.url ?? '',
-    headers: headerFields(req),
-    secure: isSecure(req, configuration.trustProxy),
-    body: req.body,
-    ...rawBody(req),
+    headers: headerFields(req, headers),
+    secure: isSecure(req, headers, configuration.trustProxy),
   }
 }
 
-/** Who asks: as Express says, or the last address in `X-Forwarded-For` that no trusted proxy has, or the peer. */
-function clientAddress(req: HostRequest, { trustProxy }: Configuration): string {
-  const { ip } = req
-  if (ip !== undefined) return ip
-  const peer = peerAddress(req)
-  if (trustProxy === undefined || !isTrusted(trustProxy, peer)) return peer
-  const chain = String(req.headers['x-forwarded-for'] ?? '').split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
-  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
+/** The same with its body, where something has parsed it already, and with the bytes that the application kept of it. */
+export function plainRequestWithBody(req: HostRequest, head: HostRequestHead, configuration: Configuration): ProtocolRequest {
+  const { body } = req
+  return { ...plainRequest(req, head, configuration), body, ...rawBody(req.rawBody ?? body) }
 }
 
 /** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
-function rawBody({ rawBody: kept, body }: HostRequest): { rawBody?: string | Uint8Array } {
-  const bytes = kept ?? body
+function rawBody(bytes: unknown): { rawBody?: string | Uint8Array } {
   return typeof bytes === 'string' || bytes instanceof Uint8Array ? { rawBody: bytes } : {}
 }
 
+/** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
+function clientAddress(req: HostRequest, { headers }: HostRequestHead, { trustProxy }: Configuration): string {
+  if (trustProxy === undefined) return req.ip ?? peerAddress(req)
+  const peer = peerAddress(req)
+  const forwarded = headers['x-forwarded-for']
+  if (forwarded === undefined || !isTrusted(trustProxy, peer)) return peer
+  const chain = String(forwarded).split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
+  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
+}
+
 /** The body, unless the application has read it: then what it made of it. */
-export async function readBody(req: HostRequest, res: ServerResponse, configuration: Configuration): Promise<unknown> {
-  if (!req.complete && req.destroyed) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
-  const parsed = parsedBody(req)
-  if (parsed !== undefined) return parsed
-  if (req.readableDidRead) {
-    // node:http throws a body away when the request is answered, as by a timeout of the application
-    if (res.headersSent) throw new InvalidRequest('the request was answered elsewhere')
-    configuration.warn(
-      'a request body was read before it reached the handler and nothing is left of it; mount the handler before what reads it, or leave it in req.body',
-    )
-    throw new ServerError(undefined, { reason: 'the body was consumed before it reached the handler' })
-  }
-  return readRawBody(req, res, configuration.maxBodySize)
+export function readBody(req: HostRequest, res: ServerResponse, headers: IncomingHttpHeaders, policy: BodyPolicy): unknown {
+  return parsedBody(req) ?? unreadBody(req, res, headers, policy, 'leave it in req.body')
 }

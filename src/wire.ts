@@ -1,20 +1,20 @@
 /**
- * Requests and responses of node:http, read and written the same way for every handler. Knows no configuration.
+ * What stands before the body of a request, and responses: read and written the same way for every handler. Knows no configuration.
+ *
+ * On Express every request and every response has a hidden class of its own, so that each look at one is a search: nothing is looked at twice.
  */
-import bodyParser from 'body-parser'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { InvalidRequest, ServerError } from './errors.js'
-import { bodyTooLarge, type Context, type HeaderFields, type ProtocolResponse } from './protocol.js'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { ServerError } from './errors.js'
+import type { Context, HeaderFields, ProtocolResponse } from './protocol.js'
 
-/** What is read of a request: of node:http, and of what Express and body parsers add. */
-export type WireRequest = IncomingMessage & { readonly secure?: boolean | undefined; body?: unknown }
+/** What is read of a request: of node:http, and of what Express adds. */
+export type WireRequest = IncomingMessage & { readonly secure?: boolean | undefined }
 
 /** Whose `X-Forwarded-…` fields are believed. */
 export type TrustProxy = (address: string) => unknown
 
 /** node:http keeps the first of two Authorization fields; an endpoint has to see both to refuse them. */
-export function headerFields(req: IncomingMessage): HeaderFields {
-  const { rawHeaders, headers } = req
+export function headerFields({ rawHeaders }: IncomingMessage, headers: IncomingHttpHeaders): HeaderFields {
   let count = 0
   // Names and values in turn
   for (let at = 0; at < rawHeaders.length; at += 2) if (isAuthorization(rawHeaders[at])) count++
@@ -28,8 +28,8 @@ function isAuthorization(name = ''): boolean {
 }
 
 /** Whether a request came over TLS: as a trusted proxy says, else as Express says, else as the socket is. */
-export function isSecure(req: WireRequest, trustProxy: TrustProxy | undefined): boolean {
-  const forwarded = req.headers['x-forwarded-proto']
+export function isSecure(req: WireRequest, headers: IncomingHttpHeaders, trustProxy: TrustProxy | undefined): boolean {
+  const forwarded = headers['x-forwarded-proto']
   if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
     return forwarded === 'https' || String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
   }
@@ -47,79 +47,15 @@ export function peerAddress({ socket }: IncomingMessage): string {
   return address.startsWith(':') ? address.replace(/^::ffff:(?=\d+\.)/i, '') : address
 }
 
-/** What something else has made of the body already; undefined when the body is still unread. An empty object on an unread request is what Express 4 puts there. */
-export function parsedBody(req: WireRequest): unknown {
-  const { body } = req
-  if (body === null || body === undefined) return undefined
-  return isEmptyObject(body) && !req.readableDidRead ? undefined : body
-}
-
-function isEmptyObject(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && !Buffer.isBuffer(body) && Object.keys(body).length === 0
-}
-
-type RawReader = (req: WireRequest, res: ServerResponse, next: (error?: unknown) => void) => void
-const rawReaders = new Map<number, RawReader>()
-
-/**
- * The bytes of a body that nobody has read; undefined when there is none. They do not stay on the request.
- *
- * @throws InvalidRequest 413 as soon as there are more than `maxBodySize`, 400 when the client goes away.
- */
-export function readRawBody(req: WireRequest, res: ServerResponse, maxBodySize: number): unknown {
-  if (req.destroyed) throw new InvalidRequest('the client went away', { reason: 'the request was aborted' })
-  const length = Number(req.headers['content-length'])
-  if (length > maxBodySize) throw bodyTooLarge()
-  return arrivedBody(req, length) ?? awaitedBody(req, res, maxBodySize)
-}
-
-/**
- * The body, where all of it is there already, as of a short one that came with its head: then nothing has to be listened to, which on Express is
- * what costs most. Any other body is body-parser's, and so is one that is encoded or whose length was not announced.
- */
-function arrivedBody(req: IncomingMessage, length: number): unknown {
-  const { headers } = req
-  // RFC 9112 §6.3: the announced length says where a body ends, unless it is chunked; half of it is not taken for all of it
-  if (headers['transfer-encoding'] !== undefined || req.readableLength !== length || length === 0) return undefined
-  if (headers['content-encoding'] !== undefined) return undefined
-  // Somebody else has asked for the bytes, or for characters in their place.
-  if (req.readableFlowing === true || req.readableEncoding !== null) return undefined
-  const body: unknown = req.read()
-  // Lets the request end.
-  req.resume()
-  return body
-}
-
-function awaitedBody(req: WireRequest, res: ServerResponse, maxBodySize: number): Promise<unknown> {
-  const reader = rawReaders.get(maxBodySize) ?? bodyParser.raw({ type: () => true, limit: maxBodySize, inflate: false })
-  rawReaders.set(maxBodySize, reader)
-  return new Promise((resolve, reject) => {
-    onceTooLarge(req, maxBodySize, () => reject(bodyTooLarge()))
-    reader(req, res, (error) => {
-      const { body } = req
-      // Nobody after this finds credentials in the request.
-      req.body = undefined
-      if (error === undefined) resolve(Buffer.isBuffer(body) ? body : undefined)
-      else reject(new InvalidRequest('the body could not be read', { cause: error }))
-    })
-  })
-}
-
-/** body-parser tells of too large a body at its end only: a client that does not end it would wait for ever. */
-function onceTooLarge(req: IncomingMessage, limit: number, refuse: () => void): void {
-  let received = 0
-  req.on('data', function count(chunk: Buffer) {
-    received += chunk.length
-    if (received <= limit) return
-    req.off('data', count)
-    refuse()
-  })
-}
-
 /** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */
 export function send(res: ServerResponse, { status, headers, body }: ProtocolResponse): void {
-  if (res.headersSent || res.destroyed) return
-  res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
+  if (res.destroyed) return
+  try {
+    res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
+  } catch (thrown) {
+    if (res.headersSent) return
+    throw thrown
+  }
   res.end(body)
 }
 

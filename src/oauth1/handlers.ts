@@ -1,11 +1,12 @@
 /**
  * The shell of OAuth 1: handlers for Express, Connect and bare node:http. The only file of oauth1/ that knows `req`, `res` and `next`.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ConfigurationError, InvalidRequest, ServerError } from '../errors.js'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { parsedBody, unreadBody } from '../body.js'
+import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
 import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
-import { headerFields, isSecure, parsedBody, pass, readContext, readRawBody, send, warnOfInsecureTransport } from '../wire.js'
+import { headerFields, isSecure, pass, readContext, send, warnOfInsecureTransport } from '../wire.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { checkOAuth1, type OAuth1Demand } from './protected-resource.js'
 import { refuse } from './responses.js'
@@ -63,7 +64,7 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
   const configuration = configureOAuth1(options)
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
-    const request = { ...plainRequest(req, configuration), body: req.rawBody ?? parsedBody(req) }
+    const request = { ...plainRequest(req, req.headers, configuration), body: keptBody(req) }
     if (request.secure === false) warnOfInsecureTransport(configuration)
     void checkOAuth1(configuration, request, demand).then(
       (auth) => {
@@ -95,35 +96,27 @@ async function answer(
   respond: (request: ProtocolRequest) => Promise<ProtocolResponse>,
 ): Promise<void> {
   try {
-    const request = plainRequest(req, configuration)
+    const { headers } = req
+    const request = plainRequest(req, headers, configuration)
     if (request.secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration.context, req)
-    send(res, await respond({ ...request, context, body: () => readBody(req, res, configuration) }))
+    const body = () => keptBody(req) ?? unreadBody(req, res, headers, configuration, 'keep its text in req.rawBody')
+    send(res, await respond({ ...request, context, body }))
   } catch (thrown) {
     send(res, refuse(configuration, endpoint, thrown))
   }
 }
 
-function plainRequest(req: OAuth1HostRequest, configuration: OAuth1Configuration): ProtocolRequest {
+function plainRequest(req: OAuth1HostRequest, headers: IncomingHttpHeaders, configuration: OAuth1Configuration): ProtocolRequest {
   return {
     method: req.method ?? '',
     url: req.originalUrl ?? req.url ?? '',
-    headers: headerFields(req),
-    secure: isSecure(req, configuration.trustProxy),
+    headers: headerFields(req, headers),
+    secure: isSecure(req, headers, configuration.trustProxy),
   }
 }
 
 /** The body, unless the application has read it: then what it kept or made of it. */
-async function readBody(req: OAuth1HostRequest, res: ServerResponse, configuration: OAuth1Configuration): Promise<unknown> {
-  const parsed = req.rawBody ?? parsedBody(req)
-  if (parsed !== undefined) return parsed
-  if (req.readableDidRead) {
-    // node:http throws a body away when the request is answered, as by a timeout of the application
-    if (res.headersSent) throw new InvalidRequest('the request was answered elsewhere')
-    configuration.warn(
-      'a request body was read before it reached the handler and nothing is left of it; mount the handler before what reads it, or keep its text in req.rawBody',
-    )
-    throw new ServerError(undefined, { reason: 'the body was consumed before it reached the handler' })
-  }
-  return readRawBody(req, res, configuration.maxBodySize)
+function keptBody(req: OAuth1HostRequest): unknown {
+  return req.rawBody ?? parsedBody(req)
 }
