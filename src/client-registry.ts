@@ -1,6 +1,7 @@
 /**
  * The clients of one server: the list in the options, checked at start, or the application's function, checked at each answer.
  */
+import type { Awaitable } from './awaitable.js'
 import { assertClientFitsServer, readClient, type Client, type ClientMetadata, type FindClient, type Served } from './clients.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
@@ -16,9 +17,9 @@ export interface ClientRegistry {
    *
    * @throws ServerError when the application's function fails, TemporarilyUnavailable when it does not answer in time.
    */
-  readonly findClient: (client_id: string) => Promise<Client | undefined>
+  readonly findClient: (client_id: string) => Awaitable<Client | undefined>
   /** The same, when somebody is about to be asked: a client that is a document is read anew. */
-  readonly findClientToAuthorize: (client_id: string) => Promise<Client | undefined>
+  readonly findClientToAuthorize: (client_id: string) => Awaitable<Client | undefined>
   /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */
   readonly decoyHashes: () => readonly string[]
   /** Lets the next look-up of that client pass the cache. */
@@ -75,7 +76,7 @@ function createRegistered(
   return {
     decoyHashes: () => decoys,
     // One that is listed and one that is not cost the same, where nothing else is asked.
-    findClient: async (client_id) =>
+    findClient: (client_id) =>
       byId.get(client_id) ?? (typeof clients === 'function' || stored.isSearched() ? cache.find(client_id) : undefined),
     forgetClient: (client_id) => {
       cache.forget(client_id)

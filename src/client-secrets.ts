@@ -7,6 +7,7 @@
  * What a text is, is said by who stores it, never guessed from its beginning: a string in the options is a secret, a `hash` is a hash.
  */
 import { randomBytes, scrypt } from 'node:crypto'
+import type { Awaitable } from './awaitable.js'
 import { TemporarilyUnavailable } from './errors.js'
 import { equalInConstantTime, sha256 } from './secrets.js'
 
@@ -71,16 +72,28 @@ export function isSlowHash(hash: string): boolean {
  *
  * @throws TemporarilyUnavailable when too many slow hashes are waiting.
  */
-export async function verifySecret(readings: readonly string[], secrets: readonly ClientSecret[], now: number): Promise<boolean> {
+export function verifySecret(readings: readonly string[], secrets: readonly ClientSecret[], now: number): Awaitable<boolean> {
   let verified = false
-  for (const { hash, expiresAt } of secrets) {
-    const isAlive = expiresAt === undefined || now < expiresAt
+  const slow = secrets.filter(({ hash }) => isSlowHash(hash))
+  for (const secret of secrets) {
+    if (slow.includes(secret)) continue
     for (const reading of readings) {
-      const matches = isSlowHash(hash) ? await matchesSlowHash(reading, hash) : equalInConstantTime(digestOfSecret(reading), hash)
-      if (matches && isAlive) verified = true
+      if (equalInConstantTime(digestOfSecret(reading), secret.hash) && isAlive(secret, now)) verified = true
     }
   }
+  return slow.length === 0 ? verified : verifySlowly(readings, slow, now).then((isVerified) => verified || isVerified)
+}
+
+async function verifySlowly(readings: readonly string[], secrets: readonly ClientSecret[], now: number): Promise<boolean> {
+  let verified = false
+  for (const secret of secrets) {
+    for (const reading of readings) if ((await matchesSlowHash(reading, secret.hash)) && isAlive(secret, now)) verified = true
+  }
   return verified
+}
+
+function isAlive({ expiresAt }: ClientSecret, now: number): boolean {
+  return expiresAt === undefined || now < expiresAt
 }
 
 async function matchesSlowHash(secret: string, hash: string): Promise<boolean> {

@@ -5,6 +5,7 @@
  * replaces it where several processes have to share one.
  */
 import { isIPv4, isIPv6 } from 'node:net'
+import { isPromise, type Awaitable } from './awaitable.js'
 import { OAuthError, ServerError } from './errors.js'
 import { sha256 } from './secrets.js'
 import { lateCallback, withinTime } from './within-time.js'
@@ -36,7 +37,7 @@ export async function withinFailureLimit<T>(
   counter: FailureCounter | undefined,
   { kind, name, address }: LimitedTry,
   isFailure: (thrown: unknown) => boolean,
-  work: () => Promise<T>,
+  work: () => Awaitable<T>,
 ): Promise<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
   const key = failureKey(kind, name, address)
@@ -44,7 +45,8 @@ export async function withinFailureLimit<T>(
   const before = counter.retryAfter(key)
   assertAllowed(kind, typeof before === 'number' ? before : await before)
   try {
-    const outcome = await work()
+    const answer = work()
+    const outcome = isPromise(answer) ? await answer : answer
     const after = counter.retryAfter(key)
     assertAllowed(kind, typeof after === 'number' ? after : await after)
     return outcome

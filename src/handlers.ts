@@ -2,6 +2,7 @@
  * The handlers for Express, Connect and bare node:http: each asks one endpoint. With `host.ts` and `authorization-handler.ts` the shell, which alone
  * knows `req`, `res` and `next`.
  */
+import { whenThere, type Awaitable } from './awaitable.js'
 import { configure, expectRegistration, type Configuration } from './configuration.js'
 import type { ServerResponse } from 'node:http'
 import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
@@ -83,7 +84,7 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
       else send(res, preflightResponse(head, cors, headerValue(head.headers, 'access-control-request-method') ?? ''))
       return
     }
-    void check(configuration, req, head, demand).then((checked) => {
+    void whenThere(check(configuration, req, head, demand), (checked) => {
       if (checked.outcome === 'accepted') req.auth = checked.auth
       if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent'))
         passWithCors(configuration, head, res, next)
@@ -159,14 +160,14 @@ export function protectedResourceHandler(options: ServerOptions, about: Protecte
 /** Asked once when a handler is made, so that what cannot be answered stops the start. */
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
-async function check(
+function check(
   configuration: Configuration,
   req: HostRequest,
   head: HostRequestHead,
   demand: AccessTokenDemand,
-): Promise<AccessTokenCheck> {
+): Awaitable<AccessTokenCheck> {
   try {
-    return await checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req))
+    return checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req))
   } catch (thrown) {
     return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
   }

@@ -1,4 +1,5 @@
 /** A bound on waiting for what is not ours: a store, or a function of the application. */
+import { isPromise, type Awaitable } from './awaitable.js'
 import { TemporarilyUnavailable } from './errors.js'
 
 /** The refusal when a function of the application takes too long. */
@@ -9,9 +10,9 @@ export function lateCallback(): TemporarilyUnavailable {
 /**
  * What `work` answers, at once where it does; or a rejection with `late()` when it takes longer than `timeout` milliseconds. The work itself goes on.
  */
-export function withinTime<T>(timeout: number, work: () => T | Promise<T>, late: () => Error): T | Promise<T> {
+export function withinTime<T>(timeout: number, work: () => Awaitable<T>, late: () => Error): Awaitable<T> {
   const answer = work()
-  if (!isThenable(answer)) return answer
+  if (!isPromise(answer)) return answer
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(late())
@@ -29,9 +30,4 @@ export function withinTime<T>(timeout: number, work: () => T | Promise<T>, late:
       },
     )
   })
-}
-
-/** A promise of whatever library. */
-function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer && typeof answer.then === 'function'
 }

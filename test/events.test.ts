@@ -264,7 +264,7 @@ describe('a listener', () => {
     const order: string[] = []
     const inner = memoryStore()
     let isDown = false
-    const write = async <T>(verb: string, work: () => Promise<T>) => {
+    const write = async <T>(verb: string, work: () => T | Promise<T>) => {
       if (isDown) throw outage
       const answer = await work()
       order.push(verb)

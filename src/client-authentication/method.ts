@@ -6,6 +6,7 @@
  * 2. The client is looked up. An unknown one is replaced by a decoy, so that the next step costs the same.
  * 3. The method verifies, always. Unknown, disabled, wrong secret, wrong method: one answer for all.
  */
+import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import { isClientId } from '../clients.js'
 import { InvalidClient, InvalidRequest } from '../errors.js'
@@ -42,7 +43,7 @@ export interface ClientAuthenticationMethod {
    */
   presented(request: ClientAuthenticationRequest): PresentedCredentials | undefined
   /** Whether the credentials prove that the client sent them. `now` is in seconds since the epoch. */
-  verify(credentials: PresentedCredentials, client: Client, now: number): boolean | Promise<boolean>
+  verify(credentials: PresentedCredentials, client: Client, now: number): Awaitable<boolean>
   /** The challenge for a refusal of this method; the Basic challenge when absent. */
   readonly challenge?: string
 }
@@ -51,7 +52,7 @@ export interface ClientAuthenticationMethod {
 export interface ClientAuthenticationPolicy {
   readonly clientAuthenticationMethods: readonly ClientAuthenticationMethod[]
   /** The client with that id, or undefined. Never called with what cannot be a client_id. */
-  readonly findClient: (client_id: string) => Promise<Client | undefined>
+  readonly findClient: (client_id: string) => Awaitable<Client | undefined>
   /** The slow hashes that a request for an unknown client has to wait for, where some client has them. */
   readonly decoyHashes: () => readonly string[]
   readonly clock: () => number
@@ -75,21 +76,40 @@ function isRefusal(thrown: unknown): boolean {
   return thrown instanceof InvalidClient
 }
 
-async function verifiedClient(
+function verifiedClient(
   method: ClientAuthenticationMethod,
   credentials: PresentedCredentials,
   policy: ClientAuthenticationPolicy,
-): Promise<Client> {
+): Awaitable<Client> {
   const { client_id } = credentials
-  const found = isClientId(client_id) ? await policy.findClient(client_id) : undefined
-  const client = found !== undefined && mayUse(found, method.name) ? found : undefined
+  return whenThere(isClientId(client_id) ? policy.findClient(client_id) : undefined, (found) => {
+    const client = found !== undefined && mayUse(found, method.name) ? found : undefined
+    const verified = method.verify(credentials, client ?? decoyClient(policy.decoyHashes()), policy.clock())
+    return whenThere(verified, (isVerified) =>
+      client !== undefined && !client.disabled && isVerified ? client : refuse({ method, credentials, found, client, isVerified }, policy),
+    )
+  })
+}
+
+interface Unverified {
+  readonly method: ClientAuthenticationMethod
+  readonly credentials: PresentedCredentials
+  /** The client with that id, and the same where it may use the method. */
+  readonly found: Client | undefined
+  readonly client: Client | undefined
+  readonly isVerified: boolean
+}
+
+/** Takes no longer than a success, where nothing slow is to be made up for: of many tries at once, the failed ones are counted before one succeeds. */
+function refuse({ method, credentials, found, client, isVerified }: Unverified, policy: ClientAuthenticationPolicy): Awaitable<never> {
+  const error = refusal(method, reasonFor(found, client, isVerified))
   const slowHashes = policy.decoyHashes()
-  const verified = await method.verify(credentials, client ?? decoyClient(slowHashes), policy.clock())
-  if (client !== undefined && !client.disabled && verified) return client
   // Where refusing an unknown client costs slow hashes, refusing a client that has fewer must cost as many.
   const spared = client === undefined ? [] : slowHashes.slice(slowHashCount(client))
-  if (spared.length > 0) await method.verify(credentials, decoyClient(spared), policy.clock())
-  throw refusal(method, reasonFor(found, client, verified))
+  if (spared.length === 0) throw error
+  return whenThere(method.verify(credentials, decoyClient(spared), policy.clock()), () => {
+    throw error
+  })
 }
 
 function slowHashCount({ secrets }: Client): number {

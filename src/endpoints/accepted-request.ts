@@ -3,6 +3,7 @@
  * works with, and the view of it that a grant is given.
  */
 import { isLive, type Authorization } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
@@ -45,15 +46,16 @@ export interface PresentedCredential {
 }
 
 /** Which Authorization the presented credential names, by its text or, for a text of the application's own, by its alias. */
-export async function presentedCredential({ configuration, grant, parameters }: AcceptedRequest): Promise<PresentedCredential> {
+export function presentedCredential({ configuration, grant, parameters }: AcceptedRequest): Awaitable<PresentedCredential> {
   const text = grant.presents === undefined ? undefined : parameters[grant.presents]
   if (text === undefined) return {}
   if (grant.presents !== 'refresh_token') {
     const authorization_id = authorizationIdOf(text)
     return authorization_id === undefined ? {} : { authorization_id }
   }
-  const refreshToken = await identifyRefreshToken(text, configuration)
-  return refreshToken === undefined ? {} : { authorization_id: refreshToken.authorization_id, refreshToken }
+  return whenThere(identifyRefreshToken(text, configuration), (refreshToken) =>
+    refreshToken === undefined ? {} : { authorization_id: refreshToken.authorization_id, refreshToken },
+  )
 }
 
 /** The request as a grant sees it, beside the Authorization that its credential names. */

@@ -4,6 +4,7 @@
  * The application may narrow or refuse, never widen.
  */
 import { jsonCopy, type Authorization, type RefreshTokenStep } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import { newAuthorizationId } from '../credentials.js'
 import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
 import type { Continuation, NewAuthorization } from '../grants/grant.js'
@@ -19,16 +20,31 @@ const longestLifetime = 31_536_000
  *
  * @throws OAuthError when the application refuses, InvalidScope when a grant gave more than it may, ServerError when a rule answers nonsense.
  */
-export async function orderTokens(request: AcceptedRequest, decision: NewAuthorization | Continuation): Promise<TokenOrder> {
-  const { configuration, client, grant, context } = request
+export function orderTokens(request: AcceptedRequest, decision: NewAuthorization | Continuation): Awaitable<TokenOrder> {
   const subject = decision.kind === 'continue' ? decision.authorization.subject : readSubject(decision)
   const askedScope = decision.kind === 'continue' ? continuedScope(request, decision) : readScope(request, decision)
-  const hasRules = configuration.checkScope !== undefined || configuration.authorize !== undefined
-  const scope = hasRules ? await approvedScope(request, subject, askedScope) : askedScope
-  // Made for the functions of the application only, and most servers have none.
-  const decided = () => decidedRequest(request, subject, scope)
+  return whenThere(approvedScope(request, subject, askedScope), (scope) => {
+    // Made for the functions of the application only, and most servers have none.
+    const decided = () => decidedRequest(request, subject, scope)
+    return whenThere(refreshTokenStep(request, decision, decided), (refreshToken) =>
+      order(request, decision, { subject, askedScope, scope, refreshToken, decided }),
+    )
+  })
+}
+
+/** What the application's rules have left of a decision. */
+interface Approved {
+  readonly subject: string | undefined
+  readonly askedScope: Scope
+  readonly scope: Scope
+  readonly refreshToken: RefreshTokenStep | undefined
+  readonly decided: () => DecidedRequest
+}
+
+function order(request: AcceptedRequest, decision: NewAuthorization | Continuation, approved: Approved): TokenOrder {
+  const { configuration, client, grant, context } = request
+  const { subject, askedScope, scope, refreshToken, decided } = approved
   const now = configuration.clock()
-  const refreshToken = await refreshTokenStep(request, decision, decided)
   const resource = resourcesOf(request, decision.kind === 'continue' ? decision.authorization.resource : undefined)
   const authorization =
     decision.kind === 'continue'
@@ -54,7 +70,12 @@ export async function orderTokens(request: AcceptedRequest, decision: NewAuthori
  *
  * @throws OAuthError when one of them refuses.
  */
-async function approvedScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Promise<Scope> {
+function approvedScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Awaitable<Scope> {
+  const { checkScope, authorize } = request.configuration
+  return checkScope === undefined && authorize === undefined ? scope : ruledScope(request, subject, scope)
+}
+
+async function ruledScope(request: AcceptedRequest, subject: string | undefined, scope: Scope): Promise<Scope> {
   const { checkScope, authorize } = request.configuration
   const checked = narrowed(scope, await checkScope?.(decidedRequest(request, subject, scope)), 'checkScope')
   const answer: unknown = await authorize?.(decidedRequest(request, subject, checked))
@@ -100,7 +121,7 @@ function refreshTokenStep(
   { configuration, client }: AcceptedRequest,
   decision: NewAuthorization | Continuation,
   decided: () => DecidedRequest,
-): RefreshTokenStep | undefined | Promise<RefreshTokenStep | undefined> {
+): Awaitable<RefreshTokenStep | undefined> {
   const { refreshable, grants } = configuration
   const step = decision.kind === 'continue' ? decision.refreshToken : beginUnless(decision.refreshable === false)
   if (step === undefined || !grants.has('refresh_token') || !client.grant_types.includes('refresh_token')) return undefined

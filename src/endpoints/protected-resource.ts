@@ -5,6 +5,7 @@
  * 2. Is it active, and does it carry the scope?
  * 3. If not: 401 or 403 with a challenge that says as much as RFC 6750 §3 allows.
  */
+import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError } from '../errors.js'
 import { headerValues, jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
@@ -35,25 +36,34 @@ export type AccessTokenCheck =
   | { readonly outcome: 'refused'; readonly response: ProtocolResponse }
 
 /** Checks a request to a protected resource. Does not reject for anything a client sent. */
-export async function checkAccessToken(
+export function checkAccessToken(
   configuration: Configuration,
   request: ProtocolRequest,
   demand: AccessTokenDemand,
   scope: Scope,
-): Promise<AccessTokenCheck> {
-  const challenge = { scope, resourceMetadata: demand.resourceMetadata }
+): Awaitable<AccessTokenCheck> {
+  const wanted = { scope, resourceMetadata: demand.resourceMetadata }
+  const refused = (thrown: unknown): AccessTokenCheck => {
+    return { outcome: 'refused', response: refusal(configuration, wanted, reportRefusal(configuration, 'resource', thrown)) }
+  }
   try {
     const presented = presentedToken(configuration, request, demand)
     // RFC 6750 §3.1: without credentials, a challenge without error
-    if (presented === undefined) return { outcome: 'absent', response: bareChallenge(configuration, challenge) }
-    const token = await usableToken(configuration, request, demand, presented)
-    // RFC 6750 §3.1: insufficient_scope, with the scope that is needed
-    if (!isWithinScope(scope, impliedScope(token.scope, configuration.implies)))
-      throw new OAuthError('insufficient_scope', 'the access token lacks a scope that is needed')
-    return { outcome: 'accepted', auth: authInfo(presented.text, token) }
+    if (presented === undefined) return { outcome: 'absent', response: bareChallenge(configuration, wanted) }
+    const checked = whenThere(usableToken(configuration, request, demand, presented), (token) => {
+      assertHasScope(token, scope, configuration)
+      return { outcome: 'accepted', auth: authInfo(presented.text, token) } as const
+    })
+    return isPromise<AccessTokenCheck>(checked) ? checked.catch(refused) : checked
   } catch (thrown) {
-    return { outcome: 'refused', response: refusal(configuration, challenge, reportRefusal(configuration, 'resource', thrown)) }
+    return refused(thrown)
   }
+}
+
+function assertHasScope(token: ActiveAccessToken, scope: Scope, { implies }: Configuration): void {
+  // RFC 6750 §3.1: insufficient_scope, with the scope that is needed
+  if (isWithinScope(scope, impliedScope(token.scope, implies))) return
+  throw new OAuthError('insufficient_scope', 'the access token lacks a scope that is needed')
 }
 
 /** The same for a token that somebody else has found in a request, and without a scope: for bearer tokens only. */
@@ -105,23 +115,27 @@ function headerToken(request: ProtocolRequest, tokenTypes: readonly TokenType[])
 }
 
 /** @throws OAuthError invalid_token */
-async function usableToken(
+function usableToken(
   configuration: Configuration,
   request: ProtocolRequest,
   demand: AccessTokenDemand,
   { type, text }: Presented,
-): Promise<ActiveAccessToken> {
-  const token = await readAccessToken(text, configuration, demand.checkRevocation)
-  if (token === undefined) throw invalidToken('unknown, expired or revoked')
-  // RFC 9068 §4: the audience must name this resource
-  if (!isMeantForUs(token.audience, demand)) {
-    throw invalidToken('the token is meant for another audience; set the option audience of requireAccessToken where it should be accepted')
-  }
-  const { binding, authorization_id, issuedAt } = token
-  const fault = type.verify(request, { text, binding, authorization_id, issuedAt }, resourceSettings(configuration, demand))
-  const reason = typeof fault === 'object' ? await fault : fault
-  if (reason !== undefined) throw invalidToken(reason)
-  return token
+): Awaitable<ActiveAccessToken> {
+  return whenThere(readAccessToken(text, configuration, demand.checkRevocation), (token) => {
+    if (token === undefined) throw invalidToken('unknown, expired or revoked')
+    // RFC 9068 §4: the audience must name this resource
+    if (!isMeantForUs(token.audience, demand)) {
+      throw invalidToken(
+        'the token is meant for another audience; set the option audience of requireAccessToken where it should be accepted',
+      )
+    }
+    const { binding, authorization_id, issuedAt } = token
+    const fault = type.verify(request, { text, binding, authorization_id, issuedAt }, resourceSettings(configuration, demand))
+    return whenThere(fault, (reason) => {
+      if (reason !== undefined) throw invalidToken(reason)
+      return token
+    })
+  })
 }
 
 function resourceSettings({ clock, ledger }: Configuration, { origin }: AccessTokenDemand): ResourceSettings {

@@ -8,6 +8,7 @@
  * The last line is repeated from the state that won when another request was faster.
  */
 import type { Authorization, JsonObject } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
@@ -110,8 +111,9 @@ type Outcome = { readonly event: EventFields } & (
 /** Judges the grant, mints, and writes, as one step. */
 export async function settle(request: AcceptedRequest): Promise<JsonObject> {
   const { emit, ledger } = request.configuration
-  const presented = await presentedCredential(request)
-  const outcome = await ledger.settle(presented.authorization_id, (current) => decide(request, presented, current))
+  const outcome = await whenThere(presentedCredential(request), (presented) =>
+    ledger.settle(presented.authorization_id, (current) => decide(request, presented, current)),
+  )
   emit(outcome.event)
   if ('error' in outcome) throw outcome.error
   if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped' })
@@ -133,46 +135,67 @@ export async function rehearse(request: AcceptedRequest): Promise<void> {
   throw outcome.error
 }
 
-async function decide(
+function decide(
   request: AcceptedRequest,
   presented: PresentedCredential,
   current: Authorization | undefined,
-): Promise<Settlement<Outcome>> {
-  const decision = await judge(request, presented, current)
-  if (decision.kind === 'refuse') return refused(request, decision)
-  if (decision.kind === 'repeat') {
-    const order = await orderTokens(request, continuationOf(decision))
-    return isSameAnswer(decision, order) ? repeated(request, decision, order) : issue(request, order)
-  }
-  const order = await orderTokens(request, decision)
-  // Nothing was claimed while it could still be refused. Who comes second here is judged again, and finds the claim of the first.
-  const isFirst = request.claims.size === 0 || (await claimAll(request))
-  return isFirst ? issue(request, order) : decide(request, presented, current)
+): Awaitable<Settlement<Outcome>> {
+  return whenThere(judge(request, presented, current), (decision) => {
+    if (decision.kind === 'refuse') return refused(request, decision)
+    if (decision.kind === 'repeat') return repeatOrIssue(request, decision)
+    return whenThere(orderTokens(request, decision), (order) =>
+      // Nothing was claimed while it could still be refused. Who comes second here is judged again, and finds the claim of the first.
+      whenThere(request.claims.size === 0 || claimAll(request), (isFirst) =>
+        isFirst ? issue(request, order) : decide(request, presented, current),
+      ),
+    )
+  })
 }
 
 /** What the grant says. An Authorization that is not the client's, or not alive, is unknown to it. */
-async function judge(request: AcceptedRequest, presented: PresentedCredential, current: Authorization | undefined): Promise<GrantDecision> {
-  const { grant, parameters, address, configuration } = request
+function judge(request: AcceptedRequest, presented: PresentedCredential, current: Authorization | undefined): Awaitable<GrantDecision> {
+  const { grant } = request
   const withheld = withheldReason(request, current)
-  const authorize = async () => grant.authorize(grantRequest(request, presented, withheld === undefined ? current : undefined))
+  if (withheld !== undefined) return judgeWithheld(request, presented, withheld)
+  const authorize = () => grant.authorize(grantRequest(request, presented, current))
+  return grant.limitedBy === undefined ? authorize() : withinLimitOf(grant.limitedBy, request, authorize)
+}
+
+/** The grant sees nothing; the event says what was withheld from it. */
+async function judgeWithheld(request: AcceptedRequest, presented: PresentedCredential, reason: string): Promise<GrantDecision> {
   try {
-    if (grant.limitedBy === undefined) return await authorize()
-    const attempt = { kind: 'username', name: parameters[grant.limitedBy], address } as const
-    return await withinFailureLimit(configuration.failures, attempt, isInvalidGrant, authorize)
+    return await judge(request, presented, undefined)
   } catch (thrown) {
-    if (withheld === undefined || !isInvalidGrant(thrown)) throw thrown
-    throw new InvalidGrant(thrown.description, { reason: withheld })
+    if (!isInvalidGrant(thrown)) throw thrown
+    throw new InvalidGrant(thrown.description, { reason })
   }
+}
+
+function withinLimitOf<T>(
+  parameter: string,
+  { parameters, address, configuration }: AcceptedRequest,
+  work: () => Awaitable<T>,
+): Promise<T> {
+  const attempt = { kind: 'username', name: parameters[parameter], address } as const
+  return withinFailureLimit(configuration.failures, attempt, isInvalidGrant, work)
 }
 
 function isInvalidGrant(thrown: unknown): thrown is InvalidGrant {
   return thrown instanceof InvalidGrant
 }
 
-async function issue(request: AcceptedRequest, order: TokenOrder): Promise<Settlement<Outcome>> {
-  const { next, aliases, members, dropped } = await issueTokens(order, request.configuration)
-  const event = describe(request, 'token.issued', next ?? { subject: order.subject }, formatScope(order.scope))
-  return { result: { members, dropped, event }, ...(next === undefined ? {} : { next, aliases }) }
+function issue(request: AcceptedRequest, order: TokenOrder): Awaitable<Settlement<Outcome>> {
+  return whenThere(issueTokens(order, request.configuration), ({ next, aliases, members, dropped }) => {
+    const event = describe(request, 'token.issued', next ?? { subject: order.subject }, formatScope(order.scope))
+    const result = { members, dropped, event }
+    return next === undefined ? { result } : { result, next, aliases }
+  })
+}
+
+function repeatOrIssue(request: AcceptedRequest, decision: Repetition): Awaitable<Settlement<Outcome>> {
+  return whenThere(orderTokens(request, continuationOf(decision)), (order) =>
+    isSameAnswer(decision, order) ? repeated(request, decision, order) : issue(request, order),
+  )
 }
 
 /** What a retry goes on with when the earlier answer does not fit any more: the same successor, another access token. */

@@ -5,6 +5,7 @@
  * just written means that this very request has won. Every call is bounded in time; what a store throws becomes
  * `TemporarilyUnavailable`, because a failing store is never the client's fault.
  */
+import type { Awaitable } from '../awaitable.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { recordFormat, type Store, type StoredRecord } from '../stores/store.js'
@@ -80,7 +81,7 @@ export class Records {
     return stored?.version === record.version
   }
 
-  async #call<T>(work: (store: Store) => Promise<T>): Promise<T> {
+  async #call<T>(work: (store: Store) => Awaitable<T>): Promise<T> {
     const { store, timeout } = this.#settings
     try {
       return await withinTime(timeout, () => work(store), () => new Error(`the store did not answer within ${timeout} ms`)) // prettier-ignore

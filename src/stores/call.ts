@@ -1,4 +1,5 @@
 /** One call of a store, bounded in time. */
+import { isPromise, type Awaitable } from '../awaitable.js'
 import { TemporarilyUnavailable } from '../errors.js'
 import { withinTime } from '../within-time.js'
 import type { Store } from './store.js'
@@ -10,14 +11,19 @@ export interface BoundedStore {
 }
 
 /**
- * What `work` resolves to. Whatever goes wrong is a plight of the server.
+ * What `work` answers. Whatever goes wrong is a plight of the server.
  *
  * @throws TemporarilyUnavailable
  */
-export async function callStore<T>({ store, timeout }: BoundedStore, work: (store: Store) => Promise<T>): Promise<T> {
+export function callStore<T>({ store, timeout }: BoundedStore, work: (store: Store) => Awaitable<T>): Awaitable<T> {
   try {
-    return await withinTime(timeout, () => work(store), () => new Error(`the store did not answer within ${timeout} ms`)) // prettier-ignore
+    const answer = withinTime(timeout, () => work(store), () => new Error(`the store did not answer within ${timeout} ms`)) // prettier-ignore
+    return isPromise(answer) ? answer.catch(storeFailed) : answer
   } catch (cause) {
-    throw new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause })
+    return storeFailed(cause)
   }
+}
+
+function storeFailed(cause: unknown): never {
+  throw new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause })
 }

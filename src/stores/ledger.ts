@@ -12,6 +12,7 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import type { Authorization, JsonObject } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
@@ -37,6 +38,9 @@ export interface Alias {
   readonly generation?: number
   readonly expiresAt: number
 }
+
+/** Decides on the next state. May be asked several times, and must have no side effects. */
+type Decide<T> = (current: Authorization | undefined) => Awaitable<Settlement<T>>
 
 /** What the ledger needs to know. */
 export interface LedgerSettings extends BoundedStore {
@@ -68,9 +72,11 @@ export class Ledger {
    *
    * @throws TemporarilyUnavailable when the store fails or the record cannot be read.
    */
-  async find(id: string): Promise<Authorization | undefined> {
-    if (!isAuthorizationId(id)) return undefined
-    const record = await this.#get(id)
+  find(id: string): Awaitable<Authorization | undefined> {
+    return isAuthorizationId(id) ? whenThere(this.#get(id), (record) => this.#found(record, id)) : undefined
+  }
+
+  #found(record: StoredRecord | null | undefined, id: string): Authorization | undefined {
     if (!isOurs(record, this.#settings.issuer)) return undefined
     const authorization = readable(record, id)
     return this.#isTooOld(authorization) ? undefined : authorization
@@ -117,15 +123,12 @@ export class Ledger {
    *
    * @throws TemporarilyUnavailable when the store fails, or when races were lost until the deadline.
    */
-  settle<T>(
-    id: string | undefined,
-    decide: (current: Authorization | undefined) => Promise<Settlement<T>> | Settlement<T>,
-    { urgent = false } = {},
-  ): Promise<T> {
+  settle<T>(id: string | undefined, decide: Decide<T>, { urgent = false } = {}): Awaitable<T> {
     const { timeout } = this.#settings
     const deadline = performance.now() + timeout
     if (id === undefined) return this.#settleFrom(undefined, decide, deadline)
-    return this.#turns.take(id, urgent, timeout / patienceShare, async () => this.#settleFrom(await this.find(id), decide, deadline, id))
+    const work = () => whenThere(this.find(id), (current) => this.#settleFrom(current, decide, deadline, id))
+    return this.#turns.take(id, urgent, timeout / patienceShare, work)
   }
 
   /**
@@ -188,7 +191,7 @@ export class Ledger {
   }
 
   /** The record with that id. A driver's null means the same as undefined: there is none. */
-  #get(id: string): Promise<StoredRecord | null | undefined> {
+  #get(id: string): Awaitable<StoredRecord | null | undefined> {
     return callStore(this.#settings, (store) => store.get(id))
   }
 
@@ -215,33 +218,46 @@ export class Ledger {
     return `${kind}:${sha256(JSON.stringify([this.#settings.issuer ?? null, text]))}`
   }
 
-  async #settleFrom<T>(
-    read: Authorization | undefined,
-    decide: (current: Authorization | undefined) => Promise<Settlement<T>> | Settlement<T>,
-    deadline: number,
-    id?: string,
-  ): Promise<T> {
-    const { decisionTimeout } = this.#settings
-    for (let current = read; ;) {
-      const { next, aliases, result } = await withinTime(decisionTimeout, () => decide(current), lateCallback)
+  #settleFrom<T>(current: Authorization | undefined, decide: Decide<T>, deadline: number, id?: string): Awaitable<T> {
+    const settlement = withinTime(this.#settings.decisionTimeout, () => decide(current), lateCallback)
+    return whenThere(settlement, ({ next, aliases, result }) => {
       if (next === undefined) return result
-      for (const alias of aliases ?? []) await this.#writeAlias(alias)
       const version = randomText(versionSize)
-      if (await this.#write(next, version)) return result
-      // A store that answers without waiting must not keep everybody else from running; one that waits loses no time here.
-      const turn = setImmediate()
-      const stored = await this.find(next.id)
-      if (stored?.version === version) return result
-      if (id === undefined) throw new ServerError(undefined, { reason: 'a new authorization met one with the same id' })
-      if (performance.now() > deadline) {
-        throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this authorization until the deadline' })
-      }
-      await turn
-      current = stored
-    }
+      return whenThere(this.#write(next, aliases, version), (isWritten) =>
+        isWritten ? result : this.#settleAgain({ next, version, result }, decide, deadline, id),
+      )
+    })
   }
 
-  #write(next: Authorization, version: string): Promise<boolean> {
+  /** After a write that answered false. */
+  async #settleAgain<T>(
+    { next, version, result }: { readonly next: Authorization; readonly version: string; readonly result: T },
+    decide: Decide<T>,
+    deadline: number,
+    id: string | undefined,
+  ): Promise<T> {
+    // A store that answers without waiting must not keep everybody else from running; one that waits loses no time here.
+    const turn = setImmediate()
+    const stored = await this.find(next.id)
+    if (stored?.version === version) return result
+    if (id === undefined) throw new ServerError(undefined, { reason: 'a new authorization met one with the same id' })
+    if (performance.now() > deadline) {
+      throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this authorization until the deadline' })
+    }
+    await turn
+    return this.#settleFrom(stored, decide, deadline, id)
+  }
+
+  #write(next: Authorization, aliases: readonly Alias[] = [], version: string): Awaitable<boolean> {
+    const write = () => this.#writeRecord(next, version)
+    return aliases.length === 0 ? write() : this.#writeAliases(aliases).then(write)
+  }
+
+  async #writeAliases(aliases: readonly Alias[]): Promise<void> {
+    for (const alias of aliases) await this.#writeAlias(alias)
+  }
+
+  #writeRecord(next: Authorization, version: string): Awaitable<boolean> {
     const record = toRecord(next, version, this.#settings.issuer)
     const replaced = next.version
     return callStore(this.#settings, (store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))

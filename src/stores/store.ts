@@ -5,27 +5,28 @@
  * right under any concurrency. What the records mean is in `authorization-record.ts`; how the verbs are used, in `ledger.ts`.
  */
 import type { JsonObject } from '../authorization.js'
+import type { Awaitable } from '../awaitable.js'
 
 /**
- * Where Authorizations are remembered. Every verb either does what it says or throws; what it throws is answered
- * `503 temporarily_unavailable`.
+ * Where Authorizations are remembered. Every verb either does what it says or throws, at once or by its promise; what it throws is answered
+ * `503 temporarily_unavailable`. A store that has its answer at hand may give it without a promise.
  */
 export interface Store {
   /**
    * The record, or undefined. May return one past its `expiresAt`: expiry is judged by the caller's clock, in one place.
    * Never drops a record early.
    */
-  get(id: string): Promise<StoredRecord | undefined>
+  get(id: string): Awaitable<StoredRecord | undefined>
   /**
    * Inserts. False when the id exists, even where it has expired and was not yet swept. Atomic: of any number of callers
    * with one id exactly one sees true, so this verb is also the replay guard for one-time values.
    */
-  create(record: StoredRecord): Promise<boolean>
+  create(record: StoredRecord): Awaitable<boolean>
   /**
    * Replaces the record of that id if the stored version still is `version`; false when it is not, or is gone. Atomic: a second
    * caller with the same `version` sees false.
    */
-  replace(record: StoredRecord, version: string): Promise<boolean>
+  replace(record: StoredRecord, version: string): Awaitable<boolean>
   /**
    * The Authorizations of a subject, of a client, or of both. Those written while it runs may be missing; one that cannot be read
    * is not passed over in silence, but listed as it is, or with the format 0.

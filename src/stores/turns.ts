@@ -5,6 +5,7 @@
  * What is right stays right between processes, where nobody takes turns. So nobody is refused for waiting either: whoever has waited long enough
  * goes ahead without a turn.
  */
+import { isPromise, type Awaitable } from '../awaitable.js'
 
 interface Waiting {
   readonly start: () => void
@@ -21,15 +22,31 @@ export class Turns {
   readonly #lines = new Map<string, Line>()
 
   /** Runs `work` when all earlier work for `id` is done, urgent work before other work; or after `patience` milliseconds all the same. */
-  async take<T>(id: string, urgent: boolean, patience: number, work: () => Promise<T>): Promise<T> {
+  take<T>(id: string, urgent: boolean, patience: number, work: () => Awaitable<T>): Awaitable<T> {
     const line = this.#lines.get(id)
-    if (line === undefined) this.#lines.set(id, { urgent: [], others: [] })
-    else if (!(await hasTurn(urgent ? line.urgent : line.others, patience))) return work()
+    if (line !== undefined) return this.#takeLater(id, urgent ? line.urgent : line.others, patience, work)
+    this.#lines.set(id, { urgent: [], others: [] })
+    return this.#inTurn(id, work)
+  }
+
+  async #takeLater<T>(id: string, line: Waiting[], patience: number, work: () => Awaitable<T>): Promise<T> {
+    return (await hasTurn(line, patience)) ? this.#inTurn(id, work) : work()
+  }
+
+  #inTurn<T>(id: string, work: () => Awaitable<T>): Awaitable<T> {
+    let answer: Awaitable<T>
     try {
-      return await work()
-    } finally {
+      answer = work()
+    } catch (thrown) {
+      this.#next(id)
+      throw thrown
+    }
+    const pass = () => {
       this.#next(id)
     }
+    if (isPromise(answer)) return answer.finally(pass)
+    pass()
+    return answer
   }
 
   #next(id: string): void {

@@ -2,6 +2,7 @@
  * The two seams of access tokens: how one is written (`AccessTokenFormat`) and how one is used (`TokenType`).
  */
 import type { JsonObject } from '../authorization.js'
+import type { Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import type { Context, ProtocolRequest } from '../protocol.js'
 import type { Scope } from '../scope.js'
@@ -63,12 +64,12 @@ export interface AccessTokenFormat {
   /** Whether the token has to be remembered (`reference`) or carries everything itself. */
   readonly kind: 'reference' | 'self-contained'
   /** The text of a new token. A format of kind `reference` is given an `authorization_id`. May be called again for the same request. */
-  issue(token: TokenClaims): string | Promise<string>
+  issue(token: TokenClaims): Awaitable<string>
   /**
    * What a presented text is; undefined when it was not written by this format. Verifies before it says anything. A format without `read` is of kind
    * `reference`, and its tokens are found by their hash.
    */
-  readonly read?: (text: string, server: FormatServer) => AccessTokenReading | undefined | Promise<AccessTokenReading | undefined>
+  readonly read?: (text: string, server: FormatServer) => Awaitable<AccessTokenReading | undefined>
   /**
    * Looks at the server before the start.
    *
@@ -117,5 +118,5 @@ export interface TokenType {
   /** The token that a request presents in this way; undefined when it uses another, empty when it is malformed. */
   presented(request: ProtocolRequest): string | undefined
   /** Why the request may not use the token, in words for an event; undefined when it may. */
-  verify(request: ProtocolRequest, token: PresentedToken, settings: ResourceSettings): string | undefined | Promise<string | undefined>
+  verify(request: ProtocolRequest, token: PresentedToken, settings: ResourceSettings): Awaitable<string | undefined>
 }

@@ -4,6 +4,7 @@
  * Static and dynamic claims of the application come first and may replace none of the protected ones.
  */
 import { jsonCopy, type JsonObject } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ConfigurationError, ServerError } from '../errors.js'
 import { formatScope } from '../scope.js'
@@ -68,12 +69,19 @@ export function assertHasIssuer({ issuer }: ClaimsOptions, server: FormatServer,
  * @throws ServerError when the application's claims replace a protected one, or cannot be written.
  * @see RFC 9068 §2.2
  */
-export async function writeClaims(token: TokenClaims, options: ClaimsOptions): Promise<Partial<JsonObject>> {
+export function writeClaims(token: TokenClaims, options: ClaimsOptions): Awaitable<Partial<JsonObject>> {
+  const { claims } = options
+  if (typeof claims !== 'function') return allClaims(token, options, claims ?? noClaims)
+  return whenThere(claims(token), (answer) => allClaims(token, options, answeredClaims(answer)))
+}
+
+const noClaims: JsonObject = {}
+
+function allClaims(token: TokenClaims, options: ClaimsOptions, own: JsonObject): Partial<JsonObject> {
   const { client, subject, scope, resource, issuedAt, expiresAt, authorization_id } = token
   const { auth_time, acr, amr } = token.extra ?? {}
   const iss = options.issuer ?? token.issuer ?? ''
   const jti = authorization_id === undefined ? randomText(jtiSize) : `${authorization_id}.${randomText(jtiSize)}`
-  const own = typeof options.claims === 'function' ? answeredClaims(await options.claims(token)) : (options.claims ?? {})
   return {
     // RFC 9068 §2.2.1: what is known about the authentication
     auth_time,

@@ -15,6 +15,7 @@ import {
 import { parseObject } from '../compact-serialization.js'
 import { ConfigurationError } from '../errors.js'
 import { decryptJwe, jweEncrypter } from '../jwe.js'
+import { whenThere } from '../awaitable.js'
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
@@ -65,8 +66,11 @@ export function encrypted(options: EncryptedOptions): EncryptedFormat {
     name: 'encrypted',
     kind: 'self-contained',
     ...usualAudience(signWith ?? claimsOptions),
-    async issue(token: TokenClaims) {
-      return encrypt(signWith === undefined ? JSON.stringify(await writeClaims(token, claimsOptions)) : await signWith.issue(token))
+    issue(token: TokenClaims) {
+      // Held before the claims are asked for: the function that writes them may replace the keys.
+      const encrypter = encrypt
+      const text = signWith === undefined ? whenThere(writeClaims(token, claimsOptions), JSON.stringify) : signWith.issue(token)
+      return whenThere(text, encrypter)
     },
     async read(text: string, server: FormatServer) {
       // A token without kid has no key here, however few there are.

@@ -19,6 +19,7 @@ import {
   type RefreshToken,
   type RefreshTokenStep,
 } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import { ServerError } from '../errors.js'
 import { isTokenText, newRefreshTokenText } from '../credentials.js'
@@ -84,35 +85,40 @@ export interface IssuedTokens {
  *
  * @throws ServerError when a function of the application answers something that cannot be sent.
  */
-export async function issueTokens(order: TokenOrder, policy: IssuingPolicy): Promise<IssuedTokens> {
+export function issueTokens(order: TokenOrder, policy: IssuingPolicy): Awaitable<IssuedTokens> {
   const claims = tokenClaims(order, policy)
-  const { authorization_id } = claims
-  const access_token = assertSendable(await policy.accessTokenFormat.issue(claims), 'accessTokens')
-  const binding = authorization_id === undefined ? undefined : policy.tokenType.bind?.(access_token, authorization_id)
-  const remembered = rememberAccessToken(order, policy, access_token, claims.expiresAt, binding)
-  const { authorization } = remembered
-  const hasStep = order.refreshToken !== undefined && authorization !== undefined
-  const refreshed = hasStep ? await stepRefreshToken(order.refreshToken, authorization, order, policy) : { authorization }
-  const required = responseMembers(order, policy, { access_token, binding, refresh_token: refreshed.text })
+  return whenThere(policy.accessTokenFormat.issue(claims), (text) => {
+    const minted = rememberAccessToken(order, policy, assertSendable(text, 'accessTokens'), claims)
+    return whenThere(stepRefreshToken(order, policy, minted.authorization), (refreshed) =>
+      whenThere(responseMembers(order, policy, minted, refreshed.text, claims), (members) => ({
+        next: rememberAnswer(order, policy, refreshed, { members, accessTokenExpiresAt: claims.expiresAt }, minted.hash),
+        aliases: aliases(policy, refreshed, minted.access_token, claims),
+        members,
+        dropped: minted.dropped,
+      })),
+    )
+  })
+}
+
+/** What the client gets: the members of RFC 6749 §5.1, what the token type adds, and what the application does. */
+function responseMembers(
+  order: TokenOrder,
+  policy: IssuingPolicy,
+  minted: Minted,
+  refresh_token: string | undefined,
+  claims: TokenClaims,
+): Awaitable<JsonObject> {
+  const members = requiredMembers(order, policy, minted, refresh_token)
   const { responseParameters } = policy
-  const members = responseParameters === undefined ? required : await withAddedMembers(required, responseParameters, claims)
-  return {
-    next: rememberAnswer(order, policy, refreshed, { members, accessTokenExpiresAt: claims.expiresAt }, remembered.hash),
-    aliases: aliases(policy, refreshed, access_token, claims),
-    members,
-    dropped: remembered.dropped,
-  }
+  return responseParameters === undefined ? members : withAddedMembers(members, responseParameters, claims)
 }
 
-interface Minted {
-  readonly access_token: string
-  readonly binding: TokenBinding | undefined
-  readonly refresh_token: string | undefined
-}
-
-/** RFC 6749 §5.1, and what the token type adds. */
-function responseMembers({ accessTokenLifetime, scope }: TokenOrder, { tokenType }: IssuingPolicy, minted: Minted): JsonObject {
-  const { access_token, binding, refresh_token } = minted
+function requiredMembers(
+  { accessTokenLifetime, scope }: TokenOrder,
+  { tokenType }: IssuingPolicy,
+  { access_token, binding }: Minted,
+  refresh_token: string | undefined,
+): JsonObject {
   const members: Record<string, Json> = { access_token, token_type: tokenType.token_type, expires_in: accessTokenLifetime }
   if (refresh_token !== undefined) members.refresh_token = refresh_token
   if (scope.length > 0) members.scope = formatScope(scope)
@@ -196,27 +202,28 @@ function tokenClaims(order: TokenOrder, policy: IssuingPolicy): TokenClaims {
   }
 }
 
-interface Remembered {
+/** An access token, and the state that remembers it where anything does. */
+interface Minted {
+  readonly access_token: string
+  readonly binding: TokenBinding | undefined
   readonly authorization: Authorization | undefined
-  readonly hash?: string
+  readonly hash: string | undefined
   readonly dropped: number
 }
 
-function rememberAccessToken(
-  order: TokenOrder,
-  policy: IssuingPolicy,
-  access_token: string,
-  expiresAt: number,
-  binding: TokenBinding | undefined,
-): Remembered {
+function rememberAccessToken(order: TokenOrder, policy: IssuingPolicy, access_token: string, { expiresAt }: TokenClaims): Minted {
   const { authorization, scope, now } = order
-  if (authorization === undefined) return { authorization, dropped: 0 }
-  if (policy.accessTokenFormat.kind === 'self-contained')
-    return { authorization: covering(withoutExpired(authorization, now), expiresAt), dropped: 0 }
+  if (authorization === undefined) return { access_token, binding: undefined, authorization, hash: undefined, dropped: 0 }
+  const binding = policy.tokenType.bind?.(access_token, authorization.id)
+  if (policy.accessTokenFormat.kind === 'self-contained') {
+    const covered = covering(withoutExpired(authorization, now), expiresAt)
+    return { access_token, binding, authorization: covered, hash: undefined, dropped: 0 }
+  }
   const hash = sha256(access_token)
   const unbound = { hash, issuedAt: now, expiresAt, scope, resource: order.resource }
   const token = binding === undefined ? unbound : { ...unbound, binding: binding.sealed }
-  return { ...withAccessToken(authorization, token, policy.maxAccessTokens, now), hash }
+  const added = withAccessToken(authorization, token, policy.maxAccessTokens, now)
+  return { access_token, binding, authorization: added.authorization, hash, dropped: added.dropped }
 }
 
 /** The state after the refresh token's step, and the text to hand out where there is one. */
@@ -226,31 +233,40 @@ interface Refreshed {
   /** Whether the text was made just now. */
   readonly isNew?: boolean
   /** What was the head before, with the text that was presented. */
-  readonly replaced?: { readonly state: RefreshToken; readonly presented: string }
+  readonly replaced?: { readonly state: RefreshToken; readonly presented: string } | undefined
 }
 
-async function stepRefreshToken(
-  action: RefreshTokenStep,
-  authorization: Authorization,
-  order: TokenOrder,
-  policy: IssuingPolicy,
-): Promise<Refreshed> {
+function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, authorization: Authorization | undefined): Awaitable<Refreshed> {
+  const action = order.refreshToken
+  if (action === undefined || authorization === undefined) return { authorization }
   if (action.step === 'repeat') return { authorization, text: action.successor }
   const expiresAt = Math.min(order.now + policy.refreshTokenIdleLifetime, authorization.createdAt + policy.refreshTokenLifetime)
   if (action.step === 'begin') {
-    const key = randomText(secretSize)
-    const text = await refreshTokenText(order, policy, authorization, { key, generation: 0, expiresAt })
-    const head = { key, generation: 0, hash: sha256(text), expiresAt }
-    return { text, isNew: true, authorization: withRefreshToken(authorization, head) }
+    return withNewHead(order, policy, authorization, { key: randomText(secretSize), generation: 0, expiresAt }, undefined)
   }
   const state = authorization.refreshToken
   if (state === undefined) throw new TypeError('the authorization has no refresh token')
   const { key, generation, hash } = state
   if (action.step === 'keep') return { authorization: withRefreshToken(authorization, { key, generation, hash, expiresAt }) }
-  const next = { key, generation: generation + 1, expiresAt }
-  const text = await refreshTokenText(order, policy, authorization, next)
-  const head = { ...next, hash: sha256(text) }
-  return { text, isNew: true, authorization: withRefreshToken(authorization, head), replaced: { state, presented: action.presented } }
+  const replaced = { state, presented: action.presented }
+  return withNewHead(order, policy, authorization, { key, generation: generation + 1, expiresAt }, replaced)
+}
+
+/** A refresh token before its text is written. */
+type Head = Pick<RefreshToken, 'key' | 'generation' | 'expiresAt'>
+
+function withNewHead(
+  order: TokenOrder,
+  policy: IssuingPolicy,
+  authorization: Authorization,
+  head: Head,
+  replaced: Refreshed['replaced'],
+): Awaitable<Refreshed> {
+  return whenThere(refreshTokenText(order, policy, authorization, head), (text) => {
+    const { key, generation, expiresAt } = head
+    const next = withRefreshToken(authorization, { key, generation, hash: sha256(text), expiresAt })
+    return { text, isNew: true, authorization: next, replaced }
+  })
 }
 
 /** The text of a new refresh token: always random, unless the application writes its own. */
@@ -258,8 +274,8 @@ function refreshTokenText(
   order: TokenOrder,
   policy: IssuingPolicy,
   authorization: Authorization,
-  { key, generation, expiresAt }: Pick<RefreshToken, 'key' | 'generation' | 'expiresAt'>,
-): string | Promise<string> {
+  { key, generation, expiresAt }: Head,
+): Awaitable<string> {
   const { refreshTokens } = policy
   if (refreshTokens === undefined) return newRefreshTokenText(authorization.id, generation, key)
   // RFC 6749 §6: a refresh token keeps the scope that was granted

@@ -7,6 +7,7 @@
  *
  * Such a token lives until it expires, unless the resource server asks the store (`checkRevocation`).
  */
+import { whenThere } from '../awaitable.js'
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import { ConfigurationError } from '../errors.js'
 import { jwsSigner, verifyJws } from '../jws.js'
@@ -53,8 +54,10 @@ export function jwt(options: JwtOptions): JwtFormat {
     name: 'jwt',
     kind: 'self-contained',
     ...usualAudience(claimsOptions),
-    async issue(token: TokenClaims) {
-      return sign(await writeClaims(token, claimsOptions))
+    issue(token: TokenClaims) {
+      // Held before the claims are asked for: the function that writes them may replace the keys.
+      const signer = sign
+      return whenThere(writeClaims(token, claimsOptions), signer)
     },
     read(text: string, server: FormatServer) {
       // A token without kid has no key here, however few there are.

@@ -6,6 +6,7 @@
  * 3. Expired, revoked, unknown, another server's: all the same nothing.
  */
 import { findAccessToken, isTokenLive, type Authorization, type JsonObject } from '../authorization.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import { parseRefreshToken, type RefreshTokenText } from '../credentials.js'
 import type { Scope } from '../scope.js'
 import type { Ledger } from '../stores/ledger.js'
@@ -53,12 +54,16 @@ export const maxTokenSize = 16_384
  *
  * @throws TemporarilyUnavailable when the store fails.
  */
-export async function identifyRefreshToken(
+export function identifyRefreshToken(
   text: string,
   { ledger, refreshTokens }: RefreshReadingPolicy,
-): Promise<RefreshTokenText | undefined> {
+): Awaitable<RefreshTokenText | undefined> {
   const parsed = parseRefreshToken(text)
   if (parsed !== undefined || refreshTokens === undefined || text.length > maxTokenSize) return parsed
+  return refreshTokenByAlias(text, ledger)
+}
+
+async function refreshTokenByAlias(text: string, ledger: Ledger): Promise<RefreshTokenText | undefined> {
   const alias = await ledger.findAlias(text)
   if (alias?.generation === undefined) return undefined
   return { authorization_id: alias.authorization_id, generation: alias.generation, proof: 'alias' }
@@ -72,10 +77,7 @@ export const revokedTokens = 'revoked access token'
  *
  * @throws TemporarilyUnavailable when the store fails.
  */
-export function identifyAccessToken(
-  text: string,
-  policy: ReadingPolicy,
-): AccessTokenReading | undefined | Promise<AccessTokenReading | undefined> {
+export function identifyAccessToken(text: string, policy: ReadingPolicy): Awaitable<AccessTokenReading | undefined> {
   if (text === '' || text.length > maxTokenSize) return undefined
   const { accessTokenFormat, ledger, issuer } = policy
   return accessTokenFormat.read === undefined ? readByAlias(text, ledger) : accessTokenFormat.read(text, { issuer })
@@ -91,21 +93,27 @@ async function readByAlias(text: string, ledger: Ledger): Promise<AccessTokenRea
  *
  * @throws TemporarilyUnavailable when the store fails.
  */
-export async function readAccessToken(
-  text: string,
+export function readAccessToken(text: string, policy: ReadingPolicy, checkRevocation: boolean): Awaitable<ActiveAccessToken | undefined> {
+  return whenThere(identifyAccessToken(text, policy), (reading) => {
+    if (reading === undefined || reading.kind === 'sealed') return undefined
+    const now = policy.clock()
+    if (reading.kind === 'self-contained') return activeToken(reading, policy, checkRevocation, now)
+    return whenThere(policy.ledger.find(reading.authorization_id), (authorization) =>
+      authorization === undefined ? undefined : opaqueToken(authorization, text, now),
+    )
+  })
+}
+
+function activeToken(
+  reading: SelfContainedReading,
   policy: ReadingPolicy,
   checkRevocation: boolean,
-): Promise<ActiveAccessToken | undefined> {
-  const reading = await identifyAccessToken(text, policy)
-  if (reading === undefined || reading.kind === 'sealed') return undefined
-  const now = policy.clock()
-  if (reading.kind === 'self-contained') {
-    const isTooOld = policy.notBefore !== undefined && reading.issuedAt < policy.notBefore
-    const isActive = !isTooOld && now < reading.expiresAt && (!checkRevocation || (await isUnrevoked(reading, policy, now)))
-    return isActive ? selfContainedToken(reading) : undefined
-  }
-  const authorization = await policy.ledger.find(reading.authorization_id)
-  return authorization === undefined ? undefined : opaqueToken(authorization, text, now)
+  now: number,
+): Awaitable<ActiveAccessToken | undefined> {
+  const isTooOld = policy.notBefore !== undefined && reading.issuedAt < policy.notBefore
+  if (isTooOld || now >= reading.expiresAt) return undefined
+  const isStanding = !checkRevocation || isUnrevoked(reading, policy, now)
+  return whenThere(isStanding, (isActive) => (isActive ? selfContainedToken(reading) : undefined))
 }
 
 /** A token that names an Authorization lives no longer than that; one of a client alone, unless a guard says that it was revoked. */

@@ -50,7 +50,19 @@ test('O1 the built package says the same: what node loads for each entry', () =>
 })
 
 /** The ground: what knows neither clients, grants, tokens nor endpoints of OAuth 2. */
-const shared = ['body', 'protocol', 'errors', 'secrets', 'stores/store', 'stores/memory', 'events', 'option-checks', 'within-time', 'wire']
+const shared = [
+  'awaitable',
+  'body',
+  'protocol',
+  'errors',
+  'secrets',
+  'stores/store',
+  'stores/memory',
+  'events',
+  'option-checks',
+  'within-time',
+  'wire',
+]
 /** Seams that oauth1/ writes values of. Types only, which load nothing. */
 const seams: Readonly<Record<string, readonly string[]>> = { 'token-grant.ts': ['grants/grant'], 'credentials.ts': ['authorization'] }
 

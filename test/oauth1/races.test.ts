@@ -107,7 +107,7 @@ test('O9 a store that throws at its k-th call, before or after taking effect: 50
       const server = oauth1Server({ store: inner })
       const pending = await authorized(server)
       let calls = 0
-      const failing = async <T>(work: () => Promise<T>): Promise<T> => {
+      const failing = async <T>(work: () => T | Promise<T>): Promise<T> => {
         if (++calls !== k) return work()
         if (takesEffect) await work()
         throw new Error('connection lost')

@@ -1,11 +1,12 @@
 /** Doubles of a store: some keep its promises and are awkward, slow in an order that somebody else decides, or failing; some break them. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Scheduler } from 'fast-check'
+import type { Awaitable } from '../../src/awaitable.js'
 import type { Store, StoredRecord } from '../../src/index.js'
 
 /** A store whose every verb takes effect when the scheduler says, and answers when it says so again. */
 export function scheduledStore(store: Store, scheduler: Scheduler): Store {
-  async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
+  async function step<T>(label: string, work: () => Awaitable<T>): Promise<T> {
     await scheduler.schedule(Promise.resolve(), label)
     const answer = await work()
     await scheduler.schedule(Promise.resolve(), `answer to ${label}`)
@@ -21,7 +22,7 @@ export function scheduledStore(store: Store, scheduler: Scheduler): Store {
 
 /** A store on the far side of a network: every verb takes effect later, and answers later still. */
 export function unhurriedStore(store: Store): Store {
-  async function step<T>(work: () => Promise<T>): Promise<T> {
+  async function step<T>(work: () => Awaitable<T>): Promise<T> {
     await nextTurn()
     const answer = await work()
     await nextTurn()
@@ -106,7 +107,7 @@ export function faultyStore(store: Store): FaultyStore {
   let faultyCall = 0
   let fault: Fault = 'throws before'
 
-  async function call<T extends boolean | StoredRecord | undefined>(verb: string, work: () => Promise<T>): Promise<T> {
+  async function call<T extends boolean | StoredRecord | undefined>(verb: string, work: () => Awaitable<T>): Promise<T> {
     calls.push(verb)
     if (fault === 'false after, then throws' && calls.length === faultyCall + 1 && faultyCall > 0) throw new StoreOutage()
     if (calls.length !== faultyCall) return work()

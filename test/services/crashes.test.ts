@@ -230,7 +230,7 @@ async function opened(open: () => Promise<Place>): Promise<Place> {
 
 async function untilServed(store: Store): Promise<void> {
   for (let tries = 0; tries < 100; tries++) {
-    const isServed = await Promise.race([store.get('x').then(() => true, () => false), delay(500, false)]) // prettier-ignore
+    const isServed = await Promise.race([Promise.resolve(store.get('x')).then(() => true, () => false), delay(500, false)]) // prettier-ignore
     if (isServed) return
     await delay(100)
   }

@@ -58,7 +58,7 @@ describe('turns', () => {
     // Nobody's patience ends here: whoever goes ahead without a turn may need more tries.
     const ledger = ledgerOver(store, 60_000)
     await begin(ledger)
-    const results = await Promise.all(Array.from({ length: 100 }, () => ledger.settle(id, longer)))
+    const results = await Promise.all(Array.from({ length: 100 }, async () => ledger.settle(id, longer)))
     expect(results).toEqual(Array.from({ length: 100 }, (_, i) => start + 101 + i))
     expect(counted.tries).toBe(100)
   })
@@ -67,7 +67,7 @@ describe('turns', () => {
     const { store, counted, memory } = slowStore()
     const ledgers = Array.from({ length: 10 }, () => ledgerOver(store))
     await begin(ledgerOver(store))
-    const results = await Promise.all(ledgers.map((ledger) => ledger.settle(id, longer)))
+    const results = await Promise.all(ledgers.map(async (ledger) => ledger.settle(id, longer)))
     expect([...results].sort()).toEqual(Array.from({ length: 10 }, (_, i) => start + 101 + i))
     expect(counted.tries).toBeGreaterThan(10)
     expect((await memory.get(id))?.expiresAt).toBe(start + 110)
@@ -129,7 +129,7 @@ describe('turns', () => {
     const order: string[] = []
     const names = ['on', 'first', 'urgent 1', 'second', 'urgent 2']
     await Promise.all(
-      names.map((name) => turns.take('a', name.startsWith('urgent'), 60_000, async () => (await wait(0), order.push(name)))),
+      names.map(async (name) => turns.take('a', name.startsWith('urgent'), 60_000, async () => (await wait(0), order.push(name)))),
     )
     expect(order).toEqual(['on', 'urgent 1', 'urgent 2', 'first', 'second'])
   })
@@ -188,7 +188,7 @@ describe('turns', () => {
 describe('a lost race', () => {
   test('is decided again, from the state that won', async () => {
     const seen: unknown[] = []
-    const rivals: (() => Promise<unknown>)[] = []
+    const rivals: (() => unknown)[] = []
     const { store } = slowStore()
     const rival = ledgerOver(store)
     const ledger = ledgerOver({ ...store, replace: async (record, version) => (await rivals.shift()?.(), store.replace(record, version)) })

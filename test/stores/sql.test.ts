@@ -103,9 +103,9 @@ describeWith('PostgreSQL')('PostgreSQL', () => {
     }
     const store = postgresStore({ query }, { table: place.table })
     const record = guard(now() + 60)
-    const created = await Promise.all(Array.from({ length: 20 }, () => store.create(record)))
+    const created = await Promise.all(Array.from({ length: 20 }, async () => store.create(record)))
     const replaced = await Promise.all(
-      Array.from({ length: 20 }, (_, turn) => store.replace({ ...record, version: `next ${turn}` }, 'first')),
+      Array.from({ length: 20 }, async (_, turn) => store.replace({ ...record, version: `next ${turn}` }, 'first')),
     )
     expect([created.filter(Boolean).length, replaced.filter(Boolean).length]).toEqual([1, 1])
   })
@@ -116,13 +116,13 @@ describeWith('PostgreSQL')('PostgreSQL', () => {
     const store = postgresStore(place.pool, { table: place.table, clock: () => clock(), onEvent: (event) => events.push(event) })
     clock = () => now() + 45
     await store.get('x')
-    await expect(until(() => store.get('x'))).rejects.toThrow('seconds apart')
+    await expect(until(async () => store.get('x'))).rejects.toThrow('seconds apart')
     expect(events).toMatchObject([{ type: 'warning', reason: expect.stringContaining('seconds away') }])
     clock = now
     await new Promise((resolve) => setTimeout(resolve, 1100))
-    await store.get('x').catch(() => undefined)
+    await Promise.resolve(store.get('x')).catch(() => undefined)
     const deadline = Date.now() + 3000
-    while (Date.now() < deadline && (await store.get('x').then(() => false, () => true))) await new Promise((resolve) => setTimeout(resolve, 50)) // prettier-ignore
+    while (Date.now() < deadline && (await Promise.resolve(store.get('x')).then(() => false, () => true))) await new Promise((resolve) => setTimeout(resolve, 50)) // prettier-ignore
     expect(await store.get('x')).toBeUndefined()
   })
 

@@ -49,7 +49,10 @@ describe.each(formats)('F7 %s, revoked by its client', (_name, format) => {
     expect(store.size).toBe(0)
     const made: StoredRecord[] = []
     const create = store.create.bind(store)
-    store.create = async (record) => create(record).finally(() => made.push(record))
+    store.create = async (record) => {
+      made.push(record)
+      return create(record)
+    }
     expect(await server.revoke({ token: one, token_type_hint: 'refresh_token' }, basic(machine))).toMatchObject({ status: 200 })
     expect(store.size).toBe(1)
     expect(await statuses(one)).toEqual([401, 200])

@@ -1,0 +1,14 @@
+/** Values that are there, or will be. What is there is not waited for: an `await` costs memory and a turn, whatever it waits for. */
+
+/** A value, or the promise of one. */
+export type Awaitable<T> = T | Promise<T>
+
+/** True for a promise of whatever library. */
+export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
+
+/** What `next` makes of the value: at once where it is there, else once it is. */
+export function whenThere<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
+  return isPromise(value) ? Promise.resolve(value).then(next) : next(value)
+}
