@@ -9,6 +9,7 @@
  *   refresh token n ──rotated──▶ refresh token n+1, which remembers n for a retry
  *   anything ──revoked──▶ revoked, for good
  */
+import { withMembers } from './with-members.js'
 import { wasIssuedWith, type RefreshTokenText } from './credentials.js'
 import { equalInConstantTime, matchesDigest, sha256 } from './secrets.js'
 import type { Scope } from './scope.js'
@@ -182,7 +183,7 @@ export function isTokenLive(authorization: Authorization, jti: string, now: numb
 
 /** A refresh token as its new head, or the same head used again without rotation. */
 export function withRefreshToken(authorization: Authorization, refreshToken: RefreshToken): Authorization {
-  return { ...authorization, refreshToken, expiresAt: Math.max(authorization.expiresAt, refreshToken.expiresAt) }
+  return withMembers(authorization, { refreshToken, expiresAt: Math.max(authorization.expiresAt, refreshToken.expiresAt) })
 }
 
 /** The same Authorization, with an end that is no earlier than `instant`. */

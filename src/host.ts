@@ -50,12 +50,13 @@ export async function answer(
       send(res, preflightResponse(head, cors, method))
       return
     }
-    const received = plainRequest(req, head, configuration)
+    const { url, headers, secure } = plainRequest(req, head, configuration)
     const address = clientAddress(req, head, configuration)
-    if (method === 'POST' && received.secure === false) warnOfInsecureTransport(configuration)
+    if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
     const context = configuration.context === undefined ? {} : await readContext(configuration.context, req)
     const body = () => readBody(req, res, head.headers, configuration)
-    send(res, withCors(configuration, head, await respond({ ...received, address, context, body })))
+    const request = { method: head.method, url, headers, secure, address, context, body }
+    send(res, withCors(configuration, head, await respond(request)))
   } catch (thrown) {
     send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
   }
@@ -89,13 +90,16 @@ export function plainRequest(req: HostRequest, { method, headers }: HostRequestH
 
 /** The same with its body, where something has parsed it already, and with the bytes that the application kept of it. */
 export function plainRequestWithBody(req: HostRequest, head: HostRequestHead, configuration: Configuration): ProtocolRequest {
-  const { body } = req
-  return { ...plainRequest(req, head, configuration), body, ...rawBody(req.rawBody ?? body) }
+  const { method, url, headers, secure } = plainRequest(req, head, configuration)
+  // RFC 9112 §6.3: without either of them a request has no body
+  const hasBody = head.headers['content-length'] !== undefined || head.headers['transfer-encoding'] !== undefined
+  const body = hasBody ? req.body : undefined
+  return { method, url, headers, secure, body, rawBody: hasBody ? keptBytes(req.rawBody ?? body) : undefined }
 }
 
 /** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
-function rawBody(bytes: unknown): { rawBody?: string | Uint8Array } {
-  return typeof bytes === 'string' || bytes instanceof Uint8Array ? { rawBody: bytes } : {}
+function keptBytes(kept: unknown): string | Uint8Array | undefined {
+  return typeof kept === 'string' || kept instanceof Uint8Array ? kept : undefined
 }
 
 /** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */

@@ -27,11 +27,11 @@ export interface ProtocolRequest {
   /** Trusted facts from the application; handed to hooks and grants, never to the client. */
   readonly context?: Context | undefined
   /** The bytes of the body, where the application kept them beside what it parsed: for signatures over the body. */
-  readonly rawBody?: string | Uint8Array
+  readonly rawBody?: string | Uint8Array | undefined
   /** The address of the client, for the limit on failed authentication. Default: unknown, and no limit. */
   readonly address?: string
   /** Whether the request came over TLS, where the receiver knows better than the URL says. */
-  readonly secure?: boolean
+  readonly secure?: boolean | undefined
 }
 
 /** A response, for whatever sends it. */
@@ -240,7 +240,7 @@ function mayRepeat(name: string): name is 'resource' | 'audience' {
 function collect(pairs: readonly Pair[]): Form {
   if (pairs.length > maxParameters) throw new InvalidRequest('the body has too many parameters')
   const parameters = Object.create(null) as Partial<Record<string, string>>
-  const repeatable: { resource: string[]; audience: string[] } = { resource: [], audience: [] }
+  const repeatable: Record<'resource' | 'audience', string[]> = { resource: [], audience: [] }
   const seen = new Set<string>()
   for (const [name, value] of pairs) {
     if (mayRepeat(name)) {
@@ -253,7 +253,7 @@ function collect(pairs: readonly Pair[]): Form {
     // RFC 6749 §3.2: a parameter without a value is treated as if it were omitted
     if (value !== '') parameters[name] = value
   }
-  return { parameters, ...repeatable, pairs }
+  return { parameters, resource: repeatable.resource, audience: repeatable.audience, pairs }
 }
 
 // RFC 6749 §5.1: responses with tokens must not be cached

@@ -16,7 +16,7 @@ export interface SealedAnswer {
   readonly askedScope: Scope
   readonly resource: readonly string[]
   /** Hash of its access token, where the Authorization remembers that; it may have been revoked since. */
-  readonly accessTokenHash?: string
+  readonly accessTokenHash?: string | undefined
   readonly accessTokenExpiresAt: number
 }
 

@@ -137,7 +137,7 @@ export class Ledger {
    * @throws TemporarilyUnavailable when the store fails.
    */
   async claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean> {
-    const record: StoredRecord = { ...this.#newRecord(this.#guardId(namespace, value), expiresAt), kind: 'guard', data: {} }
+    const record = this.#newRecord('guard', this.#guardId(namespace, value), {}, expiresAt)
     if (await callStore(this.#settings, (store) => store.create(record))) return true
     const stored = await this.#get(record.id)
     return stored?.version === record.version
@@ -151,7 +151,7 @@ export class Ledger {
 
   /** Keeps plain data under a random text of ours until `expiresAt`. */
   async remember(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<void> {
-    const record = { ...this.#newRecord(this.#textId(kind, text), expiresAt), kind, data }
+    const record = this.#newRecord(kind, this.#textId(kind, text), data, expiresAt)
     if (await callStore(this.#settings, (store) => store.create(record))) return
     const stored = await this.#get(record.id)
     if (stored?.version !== record.version) throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
@@ -183,7 +183,7 @@ export class Ledger {
   /** Writes an alias. One that exists and points elsewhere means that a generator repeated itself: nothing may be issued. */
   async #writeAlias({ text, authorization_id, generation, expiresAt }: Alias): Promise<void> {
     const data = generation === undefined ? { authorization_id } : { authorization_id, generation }
-    const record = { ...this.#newRecord(this.#aliasId(text), expiresAt), kind: 'alias', data } as const
+    const record = this.#newRecord('alias', this.#aliasId(text), data, expiresAt)
     if (await callStore(this.#settings, (store) => store.create(record))) return
     const existing = await this.findAlias(text)
     if (existing?.authorization_id === authorization_id && existing.generation === generation) return
@@ -195,15 +195,11 @@ export class Ledger {
     return callStore(this.#settings, (store) => store.get(id))
   }
 
-  #newRecord(id: string, expiresAt: number) {
+  #newRecord(kind: RecordKind, id: string, data: JsonObject, expiresAt: number): StoredRecord {
     const { issuer, clockTolerance } = this.#settings
-    return {
-      id,
-      version: randomText(versionSize),
-      ...(issuer === undefined ? {} : { issuer }),
-      expiresAt: expiresAt + clockTolerance,
-      format: recordFormat,
-    }
+    const version = randomText(versionSize)
+    const until = expiresAt + clockTolerance
+    return { id, version, kind, ...(issuer === undefined ? {} : { issuer }), expiresAt: until, format: recordFormat, data }
   }
 
   #guardId(namespace: string, value: string): string {

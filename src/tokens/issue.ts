@@ -28,6 +28,7 @@ import { formatScope, type Scope } from '../scope.js'
 import { sealAnswer, type SealedAnswer } from '../sealed-answer.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import type { Alias } from '../stores/ledger.js'
+import { withMembers } from '../with-members.js'
 import type { AccessTokenFormat, TokenBinding, TokenClaims, TokenType } from './access-token.js'
 import { maxTokenSize } from './read.js'
 
@@ -122,7 +123,7 @@ function requiredMembers(
   const members: Record<string, Json> = { access_token, token_type: tokenType.token_type, expires_in: accessTokenLifetime }
   if (refresh_token !== undefined) members.refresh_token = refresh_token
   if (scope.length > 0) members.scope = formatScope(scope)
-  return binding === undefined ? members : { ...members, ...binding.members }
+  return binding === undefined ? members : withMembers(members, binding.members)
 }
 
 /** What the application adds, without touching what is there. */
@@ -221,7 +222,7 @@ function rememberAccessToken(order: TokenOrder, policy: IssuingPolicy, access_to
   }
   const hash = sha256(access_token)
   const unbound = { hash, issuedAt: now, expiresAt, scope, resource: order.resource }
-  const token = binding === undefined ? unbound : { ...unbound, binding: binding.sealed }
+  const token = binding === undefined ? unbound : withMembers(unbound, { binding: binding.sealed })
   const added = withAccessToken(authorization, token, policy.maxAccessTokens, now)
   return { access_token, binding, authorization: added.authorization, hash, dropped: added.dropped }
 }
@@ -296,15 +297,14 @@ function rememberAnswer(
 ): Authorization | undefined {
   const head = authorization?.refreshToken
   if (policy.refreshRetryWindow === 0 || authorization === undefined || head === undefined || replaced === undefined) return authorization
+  const { members, accessTokenExpiresAt } = answer
   const { askedScope, resource } = order
+  const sealed = { members, askedScope, resource, accessTokenHash, accessTokenExpiresAt }
   const previous = {
     hash: replaced.state.hash,
     retryUntil: order.now + policy.refreshRetryWindow + policy.clockTolerance,
-    sealedAnswer: sealAnswer(
-      accessTokenHash === undefined ? { ...answer, askedScope, resource } : { ...answer, askedScope, resource, accessTokenHash },
-      replaced.presented,
-      authorization.id,
-    ),
+    sealedAnswer: sealAnswer(sealed, replaced.presented, authorization.id),
   }
-  return withRefreshToken(authorization, { ...head, previous })
+  const { key, generation, hash, expiresAt } = head
+  return withRefreshToken(authorization, { key, generation, hash, expiresAt, previous })
 }

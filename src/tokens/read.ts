@@ -123,8 +123,9 @@ async function isUnrevoked({ authorization_id, jti }: SelfContainedReading, { le
   return authorization !== undefined && isTokenLive(authorization, jti, now)
 }
 
-function selfContainedToken({ kind: _kind, jti: _jti, claims, ...token }: SelfContainedReading): ActiveAccessToken {
-  return { ...token, binding: undefined, extra: claims }
+function selfContainedToken(reading: SelfContainedReading): ActiveAccessToken {
+  const { client_id, subject, scope, audience, issuedAt, expiresAt, authorization_id, claims } = reading
+  return { client_id, subject, scope, audience, issuedAt, expiresAt, authorization_id, binding: undefined, extra: claims }
 }
 
 /** The opaque access token with that text in an Authorization that was read already. */
