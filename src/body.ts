@@ -33,7 +33,7 @@ function isEmptyObject(body: unknown): boolean {
  * @throws InvalidRequest 413 as soon as there are more than `maxBodySize`, 400 when the client goes away; ServerError when somebody has read the body
  * and left nothing.
  */
-export async function unreadBody(
+export function unreadBody(
   req: BodyRequest,
   res: ServerResponse,
   headers: IncomingHttpHeaders,
@@ -41,29 +41,27 @@ export async function unreadBody(
   remedy: string,
 ): Promise<unknown> {
   const length = Number(headers['content-length'])
-  if (length > 0 && length <= policy.maxBodySize) {
-    const arrived = await arrivedBody(req, headers, length)
-    if (arrived !== undefined) return arrived
-  }
-  return awaitedBody(req, res, length, policy, remedy)
+  // RFC 9112 §6.3: the announced length says where a body ends, unless it is chunked
+  const isAnnounced = length > 0 && headers['transfer-encoding'] === undefined
+  const isShort = isAnnounced && length <= policy.maxBodySize && headers['content-encoding'] === undefined
+  const rest = () => awaitedBody(req, res, length, policy, remedy)
+  return isShort ? arrivedBody(req, length, rest) : rest()
 }
 
 /**
- * The body, where all of it is there already, as of a short one that came with its head: then nothing has to be listened to, which on Express is
- * what costs most. Undefined for one that is encoded or whose length was not announced.
+ * The body, where all of it is there at the end of this turn, as of a short one that came with its head: then nothing has to be listened to, which on
+ * Express is what costs most. What else there may be is `rest`.
  */
-async function arrivedBody(req: IncomingMessage, headers: IncomingHttpHeaders, length: number): Promise<Buffer | undefined> {
-  // RFC 9112 §6.3: the announced length says where a body ends, unless it is chunked
-  if (headers['transfer-encoding'] !== undefined || headers['content-encoding'] !== undefined) return undefined
-  // node:http calls the handler at the end of the head, and reads the rest of what came in the same turn of the event loop.
+async function arrivedBody(req: IncomingMessage, length: number, rest: () => Promise<unknown>): Promise<unknown> {
+  // node:http calls the handler at the end of the head, and reads what else came in the same turn of the event loop.
   if (!req.complete) await endOfTurn()
   // What a client that went away had asked for is not done.
-  if (!req.complete || req.destroyed) return undefined
+  if (!req.complete || req.destroyed) return rest()
   const body: unknown = req.read()
   if (Buffer.isBuffer(body) && body.length === length) return body
   // Characters are not taken for bytes, and half of it is not taken for all of it.
   if (typeof body === 'string') throw new InvalidRequest('the body could not be read', { reason: 'an encoding was set on the request' })
-  return undefined
+  return rest()
 }
 
 function endOfTurn(): Promise<void> {

@@ -5,7 +5,7 @@
  * replaces it where several processes have to share one.
  */
 import { isIPv4, isIPv6 } from 'node:net'
-import { isPromise, type Awaitable } from './awaitable.js'
+import { isPromise, whenThere, type Awaitable } from './awaitable.js'
 import { OAuthError, ServerError } from './errors.js'
 import { sha256 } from './secrets.js'
 import { lateCallback, withinTime } from './within-time.js'
@@ -33,30 +33,37 @@ export interface LimitedTry {
  *
  * @throws OAuthError 429 with `Retry-After` when it has failed too often.
  */
-export async function withinFailureLimit<T>(
+export function withinFailureLimit<T>(
   counter: FailureCounter | undefined,
   { kind, name, address }: LimitedTry,
   isFailure: (thrown: unknown) => boolean,
   work: () => Awaitable<T>,
-): Promise<T> {
+): Awaitable<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
   const key = failureKey(kind, name, address)
   // The built-in counter is asked and told without a pause, so that no other try comes in between.
-  const before = counter.retryAfter(key)
-  assertAllowed(kind, typeof before === 'number' ? before : await before)
-  try {
-    const answer = work()
-    const outcome = isPromise(answer) ? await answer : answer
-    const after = counter.retryAfter(key)
-    assertAllowed(kind, typeof after === 'number' ? after : await after)
-    return outcome
-  } catch (thrown) {
+  const whenAllowed = <R>(next: () => Awaitable<R>): Awaitable<R> =>
+    whenThere(counter.retryAfter(key), (seconds) => {
+      assertAllowed(kind, seconds)
+      return next()
+    })
+  const failed = (thrown: unknown): Awaitable<never> => {
     if (!isFailure(thrown)) throw thrown
-    const retryAfter = counter.retryAfter(key)
-    assertAllowed(kind, typeof retryAfter === 'number' ? retryAfter : await retryAfter)
-    await counter.failed(key)
-    throw thrown
+    return whenAllowed(() =>
+      whenThere(counter.failed(key), () => {
+        throw thrown
+      }),
+    )
   }
+  return whenAllowed(() => {
+    let outcome: Awaitable<T>
+    try {
+      outcome = work()
+    } catch (thrown) {
+      return failed(thrown)
+    }
+    return isPromise(outcome) ? outcome.then((value) => whenAllowed(() => value), failed) : outcome
+  })
 }
 
 /**

@@ -5,6 +5,7 @@
  * response with its headers (§5.1, §5.2). Who sent the request, and what for, is not known here.
  */
 import { isUtf8 } from 'node:buffer'
+import { whenThere, type Awaitable } from './awaitable.js'
 import { InvalidRequest, type OAuthError } from './errors.js'
 
 /** Header fields by name, in any case; several values where a field came more than once. */
@@ -77,9 +78,9 @@ const neverInQuery = new Set([
 /** All values of a header field. `name` is in lower case. */
 export function headerValues(headers: HeaderFields, name: string): readonly string[] {
   const values: string[] = []
-  for (const key of Object.keys(headers)) {
+  for (const key in headers) {
     // The length tells most names apart before anything is compared.
-    if (key.length !== name.length || key.toLowerCase() !== name) continue
+    if (key.length !== name.length || key.toLowerCase() !== name || !Object.hasOwn(headers, key)) continue
     const value = headers[key]
     if (typeof value === 'string') values.push(value)
     else if (value !== undefined) values.push(...value)
@@ -178,8 +179,12 @@ function isUtf8Name(charset: string | undefined): boolean {
  * @throws InvalidRequest with status 400, or 413 for a body over the limit.
  * @see RFC 6749 §3.2, Appendix B
  */
-export async function readForm(request: ProtocolRequest, policy: TransportPolicy): Promise<Form> {
-  const body: unknown = typeof request.body === 'function' ? await (request.body as () => unknown)() : request.body
+export function readForm({ body }: ProtocolRequest, policy: TransportPolicy): Awaitable<Form> {
+  const given: unknown = typeof body === 'function' ? (body as () => unknown)() : body
+  return whenThere(given, (bytes) => formOf(bytes, policy))
+}
+
+function formOf(body: unknown, policy: TransportPolicy): Form {
   if (body === undefined || body === null) return collect([])
   if (typeof body === 'string') return collect(parseFormText(bounded(body, Buffer.byteLength(body), policy)))
   if (body instanceof URLSearchParams) return collect([...body])
@@ -204,8 +209,13 @@ function decodeUtf8(bytes: Uint8Array): string {
 }
 
 function parseFormText(text: string): Pair[] {
-  const pieces = text.split('&').filter((piece) => piece !== '')
-  return pieces.map((piece) => [decodeFormText(nameOf(piece)), decodeFormText(piece.slice(nameOf(piece).length + 1))])
+  const pairs: Pair[] = []
+  for (const piece of text.split('&')) {
+    if (piece === '') continue
+    const name = nameOf(piece)
+    pairs.push([decodeFormText(name), decodeFormText(piece.slice(name.length + 1))])
+  }
+  return pairs
 }
 
 /**

@@ -35,7 +35,7 @@ export function readScopeList(value: unknown): Scope | undefined {
 export function parseScope(text: string): Scope {
   const tokens = text.split(' ').filter((token) => token !== '')
   if (!tokens.every(isScopeToken)) throw new InvalidScope(undefined, { reason: 'scope outside the grammar of RFC 6749 §3.3' })
-  return tokens.length === 0 ? noScope : [...new Set(tokens)]
+  return tokens.length > 1 ? [...new Set(tokens)] : tokens.length === 0 ? noScope : tokens
 }
 
 /** Writes a scope as the parameter and response member that carry it. */
@@ -89,5 +89,6 @@ export function grantableScope({ requested, allowed, granted, fallback }: ScopeL
   if (!isWithinScope(requested, limit)) {
     throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what may be granted' })
   }
-  return requested
+  // The texts of the limit: those of the request may be parts of its body, which would be kept with them.
+  return requested.map((token) => limit[limit.indexOf(token)] ?? token)
 }

@@ -115,7 +115,8 @@ describe('one refusal for all', () => {
       },
     }
     const policy = { ...registry, clientAuthenticationMethods: [counting], clock: () => start, failures: undefined }
-    await expect(authenticateClient({ headers: {}, parameters: {} }, policy)).rejects.toThrow('client authentication failed')
+    const authenticate = async () => authenticateClient({ headers: {}, parameters: {} }, policy)
+    await expect(authenticate()).rejects.toThrow('client authentication failed')
     return work
   }
 

@@ -66,7 +66,7 @@ export interface ClientAuthenticationPolicy {
  * @throws InvalidRequest for two methods or two identities; InvalidClient for everything else.
  * @see RFC 6749 §2.3, §3.2.1
  */
-export function authenticateClient(request: ClientAuthenticationRequest, policy: ClientAuthenticationPolicy): Promise<Client> {
+export function authenticateClient(request: ClientAuthenticationRequest, policy: ClientAuthenticationPolicy): Awaitable<Client> {
   const { method, credentials } = presentedCredentials(request, policy.clientAuthenticationMethods)
   const attempt = { kind: 'client', name: credentials.client_id, address: request.address } as const
   return withinFailureLimit(policy.failures, attempt, isRefusal, () => verifiedClient(method, credentials, policy))

@@ -3,6 +3,7 @@
  *
  *   assertTransport → readForm → authenticateClient → answer
  */
+import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
@@ -33,12 +34,14 @@ export interface ClientRequest {
  *
  * @throws OAuthError when the server is not available, the request malformed, or the client not authenticated.
  */
-export async function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Promise<ClientRequest> {
+export function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Awaitable<ClientRequest> {
   if (configuration.available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
   assertTransport(request, endpoint, configuration)
-  const { parameters, resource, pairs } = await readForm(request, configuration)
-  const { headers, address } = request
-  return { request, parameters, resource, pairs, client: await authenticateClient({ headers, parameters, address }, configuration) }
+  return whenThere(readForm(request, configuration), ({ parameters, resource, pairs }) => {
+    const { headers, address } = request
+    const authenticated = authenticateClient({ headers, parameters, address }, configuration)
+    return whenThere(authenticated, (client) => ({ request, parameters, resource, pairs, client }))
+  })
 }
 
 /** Answers a request of a client. What is thrown becomes the error response; it does not reject. */
@@ -46,13 +49,14 @@ export async function answerClient(
   configuration: Configuration,
   endpoint: string,
   request: ProtocolRequest,
-  answer: (request: ClientRequest) => Promise<ProtocolResponse>,
+  answer: (request: ClientRequest) => Awaitable<ProtocolResponse>,
 ): Promise<ProtocolResponse> {
   let client: Client | undefined
   try {
     const clientRequest = await readClientRequest(configuration, endpoint, request)
     client = clientRequest.client
-    return await answer(clientRequest)
+    const response = answer(clientRequest)
+    return isPromise(response) ? await response : response
   } catch (thrown) {
     return renderError(reportRefusal(configuration, endpoint, thrown, client?.client_id), configuration.errorUri)
   }

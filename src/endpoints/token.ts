@@ -46,10 +46,9 @@ export async function createTokenResponse(options: ServerOptions, request: Proto
 
 /** The same for options that were read. */
 export function tokenResponse(configuration: Configuration, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return answerClient(configuration, 'token', request, async (clientRequest) => {
+  return answerClient(configuration, 'token', request, (clientRequest) => {
     const accepted = accept(configuration, clientRequest)
-    if (configuration.beforeGrant !== undefined) await callBeforeGrant(accepted)
-    return jsonResponse(200, await settle(accepted))
+    return whenThere(callBeforeGrant(accepted), () => whenThere(settle(accepted), (members) => jsonResponse(200, members)))
   })
 }
 
@@ -96,11 +95,11 @@ function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGr
 }
 
 /** What the application has to say before anything is judged. */
-export async function callBeforeGrant({ configuration, client, grant, parameters, context }: AcceptedRequest): Promise<void> {
+export function callBeforeGrant({ configuration, client, grant, parameters, context }: AcceptedRequest): Awaitable<void> {
   const { beforeGrant, callbackTimeout } = configuration
-  if (beforeGrant === undefined) return
+  if (beforeGrant === undefined) return undefined
   const request = { grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) }
-  await withinTime(callbackTimeout, async () => beforeGrant(request), lateCallback)
+  return withinTime(callbackTimeout, async () => beforeGrant(request), lateCallback)
 }
 
 /** What stands once it is written: members of a response, or a refusal. */
@@ -109,15 +108,17 @@ type Outcome = { readonly event: EventFields } & (
 )
 
 /** Judges the grant, mints, and writes, as one step. */
-export async function settle(request: AcceptedRequest): Promise<JsonObject> {
+export function settle(request: AcceptedRequest): Awaitable<JsonObject> {
   const { emit, ledger } = request.configuration
-  const outcome = await whenThere(presentedCredential(request), (presented) =>
+  const settled = whenThere(presentedCredential(request), (presented) =>
     ledger.settle(presented.authorization_id, (current) => decide(request, presented, current)),
   )
-  emit(outcome.event)
-  if ('error' in outcome) throw outcome.error
-  if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped' })
-  return outcome.members
+  return whenThere(settled, (outcome) => {
+    emit(outcome.event)
+    if ('error' in outcome) throw outcome.error
+    if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped' })
+    return outcome.members
+  })
 }
 
 /** The same judgement without tokens. What a refusal has to change, it changes. */
@@ -175,7 +176,7 @@ function withinLimitOf<T>(
   parameter: string,
   { parameters, address, configuration }: AcceptedRequest,
   work: () => Awaitable<T>,
-): Promise<T> {
+): Awaitable<T> {
   const attempt = { kind: 'username', name: parameters[parameter], address } as const
   return withinFailureLimit(configuration.failures, attempt, isInvalidGrant, work)
 }
