@@ -77,13 +77,14 @@ const neverInQuery = new Set([
 
 /** All values of a header field. `name` is in lower case. */
 export function headerValues(headers: HeaderFields, name: string): readonly string[] {
-  const values: string[] = []
+  let values: readonly string[] = []
   for (const key in headers) {
     // The length tells most names apart before anything is compared.
     if (key.length !== name.length || key.toLowerCase() !== name || !Object.hasOwn(headers, key)) continue
     const value = headers[key]
-    if (typeof value === 'string') values.push(value)
-    else if (value !== undefined) values.push(...value)
+    if (value === undefined) continue
+    const more = typeof value === 'string' ? [value] : value
+    values = values.length === 0 ? more : [...values, ...more]
   }
   return values
 }
