@@ -138,8 +138,8 @@ export interface ServerOptions {
   /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
   readonly allowInsecureTransport?: boolean
   /**
-   * Whether `X-Forwarded-Proto` of the peer with that address is believed. For Connect and node:http; Express has its own `trust proxy`.
-   * Default: nobody's.
+   * Whether `X-Forwarded-Proto` and `X-Forwarded-For` of the peer with that address are believed. For Connect and node:http; Express has its own
+   * `trust proxy`, which counts where this option is not set. Default: nobody's.
    */
   readonly trustProxy?: (address: string) => boolean
   /** The largest body in bytes. Default 16,384. */

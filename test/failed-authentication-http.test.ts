@@ -1,7 +1,7 @@
 /** The limit on failed client authentication over real HTTP (C9): whose address counts behind a proxy, and what was never finished. */
 import express from 'express'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
-import { tokenHandler, type ServerOptions } from '../src/index.js'
+import { tokenHandler, type Handler, type ServerOptions } from '../src/index.js'
 import { basic, machine, testServer } from './support/server.js'
 import { formType } from './support/requests.js'
 import { Resources } from './support/wire.js'
@@ -43,9 +43,12 @@ describe('behind a proxy', () => {
     expect(await statuses(`${(await resources.listen(app)).url}/token`)).toEqual([429, 429])
   })
 
-  test('C9 on node:http the option trustProxy says so', async () => {
+  test.each([
+    ['node:http', (handler: Handler) => handler],
+    ['Express, which knows of no proxy', (handler: Handler) => express().post('/token', handler)],
+  ])('C9 the option trustProxy says so, where it is set: on %s', async (_host, on) => {
     const handler = tokenHandler(options({ trustProxy: (address) => address === own }))
-    expect(await statuses((await resources.listen(handler)).url)).toEqual([429, 200])
+    expect(await statuses(`${(await resources.listen(on(handler))).url}/token`)).toEqual([429, 200])
   })
 
   test('C9 T1 on node:http without it, or for another peer, X-Forwarded-For is not believed', async () => {
