@@ -3,9 +3,10 @@
 /** A value, or the promise of one. */
 export type Awaitable<T> = T | Promise<T>
 
-/** True for a promise of whatever library. */
+/** True for whatever `await` would wait for: a promise of any library, and a proxy that can be called as well. */
 export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
+  return 'then' in value && typeof value.then === 'function'
 }
 
 /** What `next` makes of the value: at once where it is there, else once it is. */

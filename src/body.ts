@@ -3,6 +3,7 @@
  */
 import bodyParser from 'body-parser'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers'
 import { InvalidRequest, ServerError } from './errors.js'
 import { bodyTooLarge } from './protocol.js'
 
@@ -55,11 +56,11 @@ export function unreadBody(
 async function arrivedBody(req: IncomingMessage, length: number, rest: () => Promise<unknown>): Promise<unknown> {
   // node:http calls the handler at the end of the head, and reads what else came in the same turn of the event loop.
   if (!req.complete) await endOfTurn()
-  // What a client that went away had asked for is not done.
-  if (!req.complete || req.destroyed) return rest()
+  // What a client that went away had asked for is not done; and half of a body is not taken for all of it.
+  if (!req.complete || req.destroyed || req.readableLength !== length) return rest()
   const body: unknown = req.read()
   if (Buffer.isBuffer(body) && body.length === length) return body
-  // Characters are not taken for bytes, and half of it is not taken for all of it.
+  // Characters are not taken for bytes.
   if (typeof body === 'string') throw new InvalidRequest('the body could not be read', { reason: 'an encoding was set on the request' })
   return rest()
 }

@@ -41,28 +41,30 @@ export function withinFailureLimit<T>(
 ): Awaitable<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
   const key = failureKey(kind, name, address)
-  // The built-in counter is asked and told without a pause, so that no other try comes in between.
-  const whenAllowed = <R>(next: () => Awaitable<R>): Awaitable<R> =>
-    whenThere(counter.retryAfter(key), (seconds) => {
-      assertAllowed(kind, seconds)
+  const whenAllowed = <R>(seconds: Awaitable<number>, next: () => Awaitable<R>): Awaitable<R> =>
+    whenThere(seconds, (retryAfter) => {
+      assertAllowed(kind, retryAfter)
       return next()
     })
   const failed = (thrown: unknown): Awaitable<never> => {
     if (!isFailure(thrown)) throw thrown
-    return whenAllowed(() =>
+    return whenAllowed(counter.retryAfter(key), () =>
       whenThere(counter.failed(key), () => {
         throw thrown
       }),
     )
   }
-  return whenAllowed(() => {
+  const asked = counter.retryAfter(key)
+  return whenAllowed(asked, () => {
     let outcome: Awaitable<T>
     try {
       outcome = work()
     } catch (thrown) {
       return failed(thrown)
     }
-    return isPromise(outcome) ? outcome.then((value) => whenAllowed(() => value), failed) : outcome
+    // The built-in counter is asked and told without a pause, so that no other try comes in between.
+    if (!isPromise(asked) && !isPromise(outcome)) return outcome
+    return Promise.resolve(outcome).then((value) => whenAllowed(counter.retryAfter(key), () => value), failed)
   })
 }
 

@@ -91,10 +91,8 @@ export function plainRequest(req: HostRequest, { method, headers }: HostRequestH
 /** The same with its body, where something has parsed it already, and with the bytes that the application kept of it. */
 export function plainRequestWithBody(req: HostRequest, head: HostRequestHead, configuration: Configuration): ProtocolRequest {
   const { method, url, headers, secure } = plainRequest(req, head, configuration)
-  // RFC 9112 §6.3: without either of them a request has no body
-  const hasBody = head.headers['content-length'] !== undefined || head.headers['transfer-encoding'] !== undefined
-  const body = hasBody ? req.body : undefined
-  return { method, url, headers, secure, body, rawBody: hasBody ? keptBytes(req.rawBody ?? body) : undefined }
+  const { body } = req
+  return { method, url, headers, secure, body, rawBody: keptBytes(req.rawBody ?? body) }
 }
 
 /** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */

@@ -180,8 +180,9 @@ function isUtf8Name(charset: string | undefined): boolean {
  * @throws InvalidRequest with status 400, or 413 for a body over the limit.
  * @see RFC 6749 §3.2, Appendix B
  */
-export function readForm({ body }: ProtocolRequest, policy: TransportPolicy): Awaitable<Form> {
-  const given: unknown = typeof body === 'function' ? (body as () => unknown)() : body
+export function readForm(request: ProtocolRequest, policy: TransportPolicy): Awaitable<Form> {
+  const { body } = request
+  const given: unknown = typeof body === 'function' ? (body as () => unknown).call(request) : body
   return whenThere(given, (bytes) => formOf(bytes, policy))
 }
 

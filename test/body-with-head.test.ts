@@ -3,10 +3,10 @@
  */
 import { afterEach, describe, expect, test } from '@jest/globals'
 import express from 'express'
-import type { IncomingMessage, RequestListener } from 'node:http'
+import { IncomingMessage, ServerResponse, type RequestListener } from 'node:http'
 import { createServer, connect } from 'node:http2'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { Socket, type AddressInfo } from 'node:net'
 import { tokenHandler, type Context, type Handler, type HostRequest, type ServerOptions } from '../src/index.js'
 import { basic, exchange, machine, testServer, web, type TestServer } from './support/server.js'
 import { Resources, type Connection } from './support/wire.js'
@@ -120,6 +120,32 @@ describe('what else may have touched the request', () => {
     })
     connection.send(whole, body)
     expect((await connection.response()).status).toBe(status)
+  })
+
+  test('T10 an application that has stopped the clock for its tests is answered', async () => {
+    const { setImmediate: real } = globalThis
+    globalThis.setImmediate = (() => undefined) as unknown as typeof setImmediate
+    try {
+      await expectUsable(await open(tokenHandler(insecureServer().options)))
+    } finally {
+      globalThis.setImmediate = real
+    }
+  })
+
+  test('T10 half of a body that is said to be complete, as adapters say it, is waited for', async () => {
+    const req = new IncomingMessage(new Socket())
+    Object.assign(req, { method: 'POST', url: '/token', complete: true, headers: { ...basic(machine), 'content-type': form, 'content-length': `${body.length}` } }) // prettier-ignore
+    req._read = () => undefined
+    req.push(body.slice(0, 10))
+    const res = new ServerResponse(req)
+    const ended = new Promise<number>((resolve) => {
+      res.end = () => (resolve(res.statusCode), res)
+    })
+    tokenHandler(testServer({ allowInsecureTransport: true }).options)(req, res)
+    await turn()
+    req.push(body.slice(10))
+    req.push(null)
+    expect(await ended).toBe(200)
   })
 
   test('R6 a client that goes away before its body was read has its code still', async () => {

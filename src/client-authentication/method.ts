@@ -85,9 +85,12 @@ function verifiedClient(
   return whenThere(isClientId(client_id) ? policy.findClient(client_id) : undefined, (found) => {
     const client = found !== undefined && mayUse(found, method.name) ? found : undefined
     const verified = method.verify(credentials, client ?? decoyClient(policy.decoyHashes()), policy.clock())
-    return whenThere(verified, (isVerified) =>
-      client !== undefined && !client.disabled && isVerified ? client : refuse({ method, credentials, found, client, isVerified }, policy),
-    )
+    return whenThere(verified, (answer: unknown) => {
+      // Whatever else than true a method answers, it has proved nothing.
+      const isVerified = answer === true
+      if (client !== undefined && !client.disabled && isVerified) return client
+      return refuse({ method, credentials, found, client, isVerified }, policy)
+    })
   })
 }
 

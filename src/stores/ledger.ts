@@ -42,6 +42,18 @@ export interface Alias {
 /** Decides on the next state. May be asked several times, and must have no side effects. */
 type Decide<T> = (current: Authorization | undefined) => Awaitable<Settlement<T>>
 
+/** The write of a next state that was answered false. */
+interface LostWrite {
+  readonly id: string
+  readonly version: string
+}
+
+/** What was decided, and where it does not stand yet the write that was lost. */
+interface Attempt<T> {
+  readonly result: T
+  readonly lost: LostWrite | undefined
+}
+
 /** What the ledger needs to know. */
 export interface LedgerSettings extends BoundedStore {
   /** Milliseconds that a decision may take: it may hold functions of the application. */
@@ -215,33 +227,40 @@ export class Ledger {
   }
 
   #settleFrom<T>(current: Authorization | undefined, decide: Decide<T>, deadline: number, id?: string): Awaitable<T> {
+    return whenThere(this.#attempt(current, decide), (attempt) =>
+      attempt.lost === undefined ? attempt.result : this.#settleAgain(attempt, decide, deadline, id),
+    )
+  }
+
+  /** One decision and its write. */
+  #attempt<T>(current: Authorization | undefined, decide: Decide<T>): Awaitable<Attempt<T>> {
     const settlement = withinTime(this.#settings.decisionTimeout, () => decide(current), lateCallback)
     return whenThere(settlement, ({ next, aliases, result }) => {
-      if (next === undefined) return result
+      if (next === undefined) return { result, lost: undefined }
       const version = randomText(versionSize)
-      return whenThere(this.#write(next, aliases, version), (isWritten) =>
-        isWritten ? result : this.#settleAgain({ next, version, result }, decide, deadline, id),
+      // Whatever else than true a store answers is not taken for it: the record is read again.
+      return whenThere(this.#write(next, aliases, version), (isWritten: unknown) =>
+        isWritten === true ? { result, lost: undefined } : { result, lost: { id: next.id, version } },
       )
     })
   }
 
-  /** After a write that answered false. */
-  async #settleAgain<T>(
-    { next, version, result }: { readonly next: Authorization; readonly version: string; readonly result: T },
-    decide: Decide<T>,
-    deadline: number,
-    id: string | undefined,
-  ): Promise<T> {
-    // A store that answers without waiting must not keep everybody else from running; one that waits loses no time here.
-    const turn = setImmediate()
-    const stored = await this.find(next.id)
-    if (stored?.version === version) return result
-    if (id === undefined) throw new ServerError(undefined, { reason: 'a new authorization met one with the same id' })
-    if (performance.now() > deadline) {
-      throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this authorization until the deadline' })
+  /** After a write that answered false, until one is written or the deadline has passed. */
+  async #settleAgain<T>(first: Attempt<T>, decide: Decide<T>, deadline: number, id: string | undefined): Promise<T> {
+    for (let attempt = first; ;) {
+      const { result, lost } = attempt
+      if (lost === undefined) return result
+      // A store that answers without waiting must not keep everybody else from running; one that waits loses no time here.
+      const turn = setImmediate()
+      const stored = await this.find(lost.id)
+      if (stored?.version === lost.version) return result
+      if (id === undefined) throw new ServerError(undefined, { reason: 'a new authorization met one with the same id' })
+      if (performance.now() > deadline) {
+        throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this authorization until the deadline' })
+      }
+      await turn
+      attempt = await this.#attempt(stored, decide)
     }
-    await turn
-    return this.#settleFrom(stored, decide, deadline, id)
   }
 
   #write(next: Authorization, aliases: readonly Alias[] = [], version: string): Awaitable<boolean> {
