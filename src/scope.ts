@@ -35,7 +35,7 @@ export function readScopeList(value: unknown): Scope | undefined {
 export function parseScope(text: string): Scope {
   const tokens = text.split(' ').filter((token) => token !== '')
   if (!tokens.every(isScopeToken)) throw new InvalidScope(undefined, { reason: 'scope outside the grammar of RFC 6749 §3.3' })
-  return tokens.length > 1 ? [...new Set(tokens)] : tokens.length === 0 ? noScope : tokens
+  return tokens.length === 0 ? noScope : [...new Set(tokens)]
 }
 
 /** Writes a scope as the parameter and response member that carry it. */
@@ -52,6 +52,11 @@ export function intersectScope(scope: Scope, limit: Scope | undefined): Scope {
 /** True when every token of `scope` is in `limit`. */
 export function isWithinScope(scope: Scope, limit: Scope): boolean {
   return scope.every((token) => limit.includes(token))
+}
+
+/** The same tokens in the texts of `limit`: those of a request may be parts of its body, which would be kept with them. */
+export function textsWithin(scope: Scope, limit: Scope): Scope {
+  return scope.map((token) => limit[limit.indexOf(token)] ?? token)
 }
 
 /** The tokens of `scope` and all that they imply, directly and indirectly. */
@@ -89,6 +94,5 @@ export function grantableScope({ requested, allowed, granted, fallback }: ScopeL
   if (!isWithinScope(requested, limit)) {
     throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what may be granted' })
   }
-  // The texts of the limit: those of the request may be parts of its body, which would be kept with them.
-  return requested.map((token) => limit[limit.indexOf(token)] ?? token)
+  return textsWithin(requested, limit)
 }

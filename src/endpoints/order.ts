@@ -9,7 +9,7 @@ import { newAuthorizationId } from '../credentials.js'
 import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
 import type { Continuation, NewAuthorization } from '../grants/grant.js'
 import type { DecidedRequest } from '../options.js'
-import { intersectScope, isWithinScope, parseScope, type Scope } from '../scope.js'
+import { intersectScope, isWithinScope, parseScope, textsWithin, type Scope } from '../scope.js'
 import type { TokenOrder } from '../tokens/issue.js'
 import { allowedScope, grantableScopeOf, resourcesOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
 
@@ -111,10 +111,9 @@ function readScope(request: AcceptedRequest, { scope }: NewAuthorization): Scope
   if (scope === undefined) return grantableScopeOf(request)
   const granted = parseScope(typeof scope === 'string' ? scope : scope.join(' '))
   // RFC 6749 §3.3: a grant of the application's own stays within what server and client allow, too
-  if (!isWithinScope(granted, allowedScope(request))) {
-    throw new InvalidScope(undefined, { reason: 'the grant authorised more scope than server and client allow' })
-  }
-  return granted
+  const allowed = allowedScope(request)
+  if (isWithinScope(granted, allowed)) return textsWithin(granted, allowed)
+  throw new InvalidScope(undefined, { reason: 'the grant authorised more scope than server and client allow' })
 }
 
 function refreshTokenStep(
