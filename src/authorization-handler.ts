@@ -21,12 +21,12 @@ import { agreementOf, browserSecret, confirmationOf, isConfirmed, isSameAgreemen
 import { consentPage, englishTexts, errorPage, protectiveHeaders, type ConsentTexts } from './endpoints/consent-page.js'
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, ServerError } from './errors.js'
-import { plainRequest, readBody, requestHead, type Handler, type HostRequest } from './host.js'
+import { readBody, type Handler, type HostRequest } from './host.js'
 import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type ProtocolRequest } from './protocol.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
-import { send } from './wire.js'
+import { plainRequest, requestHead, send } from './wire.js'
 
 /** Who agreed, and to what. */
 export interface AuthorizationDecision {

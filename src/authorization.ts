@@ -9,10 +9,10 @@
  *   refresh token n ──rotated──▶ refresh token n+1, which remembers n for a retry
  *   anything ──revoked──▶ revoked, for good
  */
-import { withMembers } from './with-members.js'
 import { wasIssuedWith, type RefreshTokenText } from './credentials.js'
 import { equalInConstantTime, matchesDigest, sha256 } from './secrets.js'
 import type { Scope } from './scope.js'
+import { withMembers } from './with-members.js'
 
 /** Text, numbers, and lists and objects of them: what a store can keep. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }

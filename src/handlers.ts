@@ -17,20 +17,10 @@ import { createPushedAuthorizationResponse } from './endpoints/pushed-authorizat
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { createRevocationResponse } from './endpoints/revocation.js'
 import { tokenResponse } from './endpoints/token.js'
-import {
-  answer,
-  plainRequestWithBody,
-  requestHead,
-  withCors,
-  type Guard,
-  type Handler,
-  type HostRequest,
-  type HostRequestHead,
-  type Next,
-} from './host.js'
+import { answer, plainRequestWithBody, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
 import type { ServerOptions } from './options.js'
 import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
-import { pass, send } from './wire.js'
+import { pass, requestHead, send, type WireHead } from './wire.js'
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.
@@ -160,12 +150,7 @@ export function protectedResourceHandler(options: ServerOptions, about: Protecte
 /** Asked once when a handler is made, so that what cannot be answered stops the start. */
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
-function check(
-  configuration: Configuration,
-  req: HostRequest,
-  head: HostRequestHead,
-  demand: AccessTokenDemand,
-): Awaitable<AccessTokenCheck> {
+function check(configuration: Configuration, req: HostRequest, head: WireHead, demand: AccessTokenDemand): Awaitable<AccessTokenCheck> {
   try {
     return checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req))
   } catch (thrown) {

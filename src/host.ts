@@ -3,18 +3,26 @@
  *
  * Of the framework only what node:http has too is used; what Express adds (`secure`, `originalUrl`, `ip`, `body`) is read where it is there.
  */
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { parsedBody, unreadBody, type BodyPolicy } from './body.js'
 import type { Configuration } from './configuration.js'
 import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
-import { headerFields, isSecure, isTrusted, peerAddress, readContext, send, warnOfInsecureTransport } from './wire.js'
+import {
+  isTrusted,
+  peerAddress,
+  plainRequest,
+  readContext,
+  requestHead,
+  send,
+  warnOfInsecureTransport,
+  type WireHead,
+  type WireRequest,
+} from './wire.js'
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
-export interface HostRequest extends IncomingMessage {
-  readonly originalUrl?: string | undefined
-  readonly secure?: boolean | undefined
+export interface HostRequest extends WireRequest {
   readonly ip?: string | undefined
   body?: unknown
   rawBody?: unknown
@@ -33,7 +41,7 @@ export type Guard = (req: HostRequest, res: ServerResponse, next: Next) => void
 /**
  * Answers one request: preflight, context, endpoint, response. Does not reject.
  *
- * Nothing is asked of `req` twice: on Express every request has a hidden class of its own, so that each look at it is a search.
+ * Little is asked of `req`, and seldom twice: on Express every request has a hidden class of its own, so that each look at it is a search.
  */
 export async function answer(
   configuration: Configuration,
@@ -53,7 +61,7 @@ export async function answer(
     const { url, headers, secure } = plainRequest(req, head, configuration)
     const address = clientAddress(req, head, configuration)
     if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
-    const context = configuration.context === undefined ? {} : await readContext(configuration.context, req)
+    const context = await readContext(configuration.context, req)
     const body = () => readBody(req, res, head.headers, configuration)
     const request = { method: head.method, url, headers, secure, address, context, body }
     send(res, withCors(configuration, head, await respond(request)))
@@ -67,29 +75,8 @@ export function withCors({ cors }: Configuration, head: RequestHead, response: P
   return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(head, cors) } }
 }
 
-/** What stands before the body, as node:http has it. */
-export interface HostRequestHead {
-  readonly method: string
-  readonly headers: IncomingHttpHeaders
-}
-
-/** What CORS looks at. No function of the application is asked for it, so that reading it cannot fail. */
-export function requestHead(req: HostRequest): HostRequestHead {
-  return { method: req.method ?? '', headers: req.headers }
-}
-
-/** The request as plain data, without its body. */
-export function plainRequest(req: HostRequest, { method, headers }: HostRequestHead, configuration: Configuration): ProtocolRequest {
-  return {
-    method,
-    url: req.originalUrl ?? req.url ?? '',
-    headers: headerFields(req, headers),
-    secure: isSecure(req, headers, configuration.trustProxy),
-  }
-}
-
 /** The same with its body, where something has parsed it already, and with the bytes that the application kept of it. */
-export function plainRequestWithBody(req: HostRequest, head: HostRequestHead, configuration: Configuration): ProtocolRequest {
+export function plainRequestWithBody(req: HostRequest, head: WireHead, configuration: Configuration): ProtocolRequest {
   const { method, url, headers, secure } = plainRequest(req, head, configuration)
   const { body } = req
   return { method, url, headers, secure, body, rawBody: keptBytes(req.rawBody ?? body) }
@@ -101,7 +88,7 @@ function keptBytes(kept: unknown): string | Uint8Array | undefined {
 }
 
 /** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
-function clientAddress(req: HostRequest, { headers }: HostRequestHead, { trustProxy }: Configuration): string {
+function clientAddress(req: HostRequest, { headers }: WireHead, { trustProxy }: Configuration): string {
   if (trustProxy === undefined) return req.ip ?? peerAddress(req)
   const peer = peerAddress(req)
   const forwarded = headers['x-forwarded-for']

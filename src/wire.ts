@@ -1,20 +1,48 @@
 /**
  * What stands before the body of a request, and responses: read and written the same way for every handler. Knows no configuration.
  *
- * On Express every request and every response has a hidden class of its own, so that each look at one is a search: nothing is looked at twice.
+ * On Express every request and every response has a hidden class of its own, so that each look at one is a search: little is looked at, and seldom twice.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { ServerError } from './errors.js'
-import type { Context, HeaderFields, ProtocolResponse } from './protocol.js'
+import type { Context, HeaderFields, ProtocolRequest, ProtocolResponse } from './protocol.js'
 
 /** What is read of a request: of node:http, and of what Express adds. */
-export type WireRequest = IncomingMessage & { readonly secure?: boolean | undefined }
+export interface WireRequest extends IncomingMessage {
+  readonly originalUrl?: string | undefined
+  readonly secure?: boolean | undefined
+}
+
+/** What stands before the body, as node:http has it. */
+export interface WireHead {
+  readonly method: string
+  readonly headers: IncomingHttpHeaders
+}
 
 /** Whose `X-Forwarded-…` fields are believed. */
 export type TrustProxy = (address: string) => unknown
 
+/** Method and headers, which CORS looks at. No function of the application is asked for them, so that reading them cannot fail. */
+export function requestHead(req: WireRequest): WireHead {
+  return { method: req.method ?? '', headers: req.headers }
+}
+
+/** The request as plain data, without its body. */
+export function plainRequest(
+  req: WireRequest,
+  { method, headers }: WireHead,
+  { trustProxy }: { readonly trustProxy?: TrustProxy | undefined },
+): ProtocolRequest {
+  return {
+    method,
+    url: req.originalUrl ?? req.url ?? '',
+    headers: headerFields(req, headers),
+    secure: isSecure(req, headers, trustProxy),
+  }
+}
+
 /** node:http keeps the first of two Authorization fields; an endpoint has to see both to refuse them. */
-export function headerFields({ rawHeaders }: IncomingMessage, headers: IncomingHttpHeaders): HeaderFields {
+function headerFields({ rawHeaders }: IncomingMessage, headers: IncomingHttpHeaders): HeaderFields {
   let count = 0
   // Names and values in turn
   for (let at = 0; at < rawHeaders.length; at += 2) if (isAuthorization(rawHeaders[at])) count++
@@ -28,7 +56,7 @@ function isAuthorization(name = ''): boolean {
 }
 
 /** Whether a request came over TLS: as a trusted proxy says, else as Express says, else as the socket is. */
-export function isSecure(req: WireRequest, headers: IncomingHttpHeaders, trustProxy: TrustProxy | undefined): boolean {
+function isSecure(req: WireRequest, headers: IncomingHttpHeaders, trustProxy: TrustProxy | undefined): boolean {
   const forwarded = headers['x-forwarded-proto']
   if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
     return forwarded === 'https' || String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore

@@ -8,7 +8,8 @@
  * the client that asks, the others to a thousand more. Every subject has two sessions.
  */
 import { createHmac, hash, randomBytes } from 'node:crypto'
-import { client, issuer, pkce, scope } from '../workloads.js'
+import { askForTokens, exchangeForm, issueCode, serverOptions } from '../our-server.js'
+import { client, scope } from '../workloads.js'
 
 /** What stays alive for as long as the measurement may take. */
 export const accessTokenLifetime = 86_400
@@ -20,50 +21,14 @@ const noise = randomBytes(1 << 20).toString('base64url')
 const noiseAt = (n, size) => noise.slice((n * 7919) % (noise.length - size)).slice(0, size)
 
 /** The options of the server, but for its store. */
-export const serverOptions = {
-  issuer,
-  clients: [
-    {
-      client_id: client.client_id,
-      client_secret: client.client_secret,
-      grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-      redirect_uris: [client.redirect_uri],
-    },
-  ],
-  scopes: ['read', 'write'],
-  accessTokenLifetime,
-  codeLifetime: 600,
-  trustProxy: () => true,
-}
-
-/** A code for a subject. */
-export function issueCode({ issueAuthorizationCode }, options, subject) {
-  const { client_id, redirect_uri } = client
-  const { code_challenge } = pkce
-  return issueAuthorizationCode(options, { client_id, redirect_uri, subject, scope, code_challenge, code_challenge_method: 'S256' })
-}
-
-async function askForTokens({ createTokenResponse }, options, form) {
-  const { client_id, client_secret } = client
-  const { status, body } = await createTokenResponse(options, {
-    method: 'POST',
-    url: `${issuer}/oauth2/token`,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ ...form, client_id, client_secret }),
-  })
-  if (status !== 200) throw new Error(body)
-  return JSON.parse(body)
-}
+export const scaleOptions = { ...serverOptions, accessTokenLifetime }
 
 /** Makes one Authorization of each kind in `store` and reads their rows by `read(id)`. */
 async function makeTemplates(library, store, read) {
-  const options = { ...serverOptions, store }
+  const options = { ...scaleOptions, store }
   const ask = (form) => askForTokens(library, options, form)
   const templateOf = async ({ access_token }) => compile(await read(access_token.split('.')[0]))
-  const { redirect_uri } = client
-  const { code_verifier } = pkce
-  const session = async () =>
-    ask({ grant_type: 'authorization_code', code: await issueCode(library, options, subjectOf(0)), redirect_uri, code_verifier })
+  const session = async () => ask(exchangeForm(await issueCode(library, options, subjectOf(0))))
   const { refresh_token } = await session()
   return {
     credentials: await templateOf(await ask({ grant_type: 'client_credentials', scope })),

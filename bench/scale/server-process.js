@@ -1,7 +1,8 @@
 /** The server: the same handlers twice in one process, over the empty store and over the full one, each on a port of its own. */
 import { createServer } from 'node:http'
 import { resourceAnswer, scope } from '../workloads.js'
-import { issueCode, serverOptions } from './population.js'
+import { issueCode } from '../our-server.js'
+import { scaleOptions } from './population.js'
 import { libraryOf, placeOf } from './places.js'
 
 const [, , placeName, name] = process.argv
@@ -23,7 +24,7 @@ try {
 }
 
 async function startServer(library, store) {
-  const options = { ...serverOptions, store }
+  const options = { ...scaleOptions, store }
   const handleToken = library.tokenHandler(options)
   const guard = library.requireAccessToken(options, { scope })
   const server = createServer((req, res) => {

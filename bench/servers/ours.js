@@ -3,7 +3,8 @@ import connect from 'connect'
 import express from 'express'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { pathToFileURL } from 'node:url'
-import { client, issuer, pkce, resourceAnswer, scope, subject } from '../workloads.js'
+import { askForTokens, exchangeForm, issueCode, serverOptions } from '../our-server.js'
+import { resourceAnswer, scope, subject } from '../workloads.js'
 
 const resourceBody = JSON.stringify(resourceAnswer)
 
@@ -37,19 +38,8 @@ export async function start(workload, { host, packageRoot }) {
   const library = await load('index')
   const { store, close } = await createStore(workload, library, load)
   const oauth = {
-    issuer,
-    clients: [
-      {
-        client_id: client.client_id,
-        client_secret: client.client_secret,
-        grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
-        redirect_uris: [client.redirect_uri],
-      },
-    ],
-    scopes: ['read', 'write'],
+    ...serverOptions,
     store,
-    codeLifetime: 600,
-    trustProxy: () => true,
     ...createFormat(workload, library),
   }
   const handlers = { handleToken: library.tokenHandler(oauth), guard: library.requireAccessToken(oauth, { scope }) }
@@ -101,38 +91,16 @@ async function deleteKeys(redis, prefix) {
 }
 
 async function createMaterial({ kind }, library, oauth) {
-  const code = () =>
-    library.issueAuthorizationCode(oauth, {
-      client_id: client.client_id,
-      redirect_uri: client.redirect_uri,
-      subject,
-      scope,
-      code_challenge: pkce.code_challenge,
-      code_challenge_method: 'S256',
-    })
+  const ask = (form) => askForTokens(library, oauth, form)
+  const code = () => issueCode(library, oauth, subject)
   switch (kind) {
     case 'exchange':
       return code()
-    case 'refresh': {
-      const { redirect_uri } = client
-      const form = { grant_type: 'authorization_code', code: await code(), redirect_uri, code_verifier: pkce.code_verifier }
-      return (await token(library, oauth, form)).refresh_token
-    }
+    case 'refresh':
+      return (await ask(exchangeForm(await code()))).refresh_token
     default:
-      return (await token(library, oauth, { grant_type: 'client_credentials', scope })).access_token
+      return (await ask({ grant_type: 'client_credentials', scope })).access_token
   }
-}
-
-async function token({ createTokenResponse }, oauth, form) {
-  const { client_id, client_secret } = client
-  const { status, body } = await createTokenResponse(oauth, {
-    method: 'POST',
-    url: `${issuer}/oauth2/token`,
-    headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams({ ...form, client_id, client_secret }),
-  })
-  if (status !== 200) throw new Error(body)
-  return JSON.parse(body)
 }
 
 async function inParallel(count, make, isKept = true) {

@@ -127,7 +127,7 @@ function refreshTokenStep(
   return typeof refreshable === 'boolean' ? step : allowedStep(step, refreshable(decided()))
 }
 
-async function allowedStep(step: RefreshTokenStep, isRefreshable: boolean | Promise<boolean>): Promise<RefreshTokenStep | undefined> {
+async function allowedStep(step: RefreshTokenStep, isRefreshable: Awaitable<boolean>): Promise<RefreshTokenStep | undefined> {
   if (await isRefreshable) return step
   if (step.step === 'begin') return undefined
   throw new InvalidGrant(undefined, { reason: 'the option refreshable answered false' })

@@ -1,12 +1,12 @@
 /**
  * The shell of OAuth 1: handlers for Express, Connect and bare node:http. The only file of oauth1/ that knows `req`, `res` and `next`.
  */
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { parsedBody, unreadBody } from '../body.js'
 import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
 import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
-import { headerFields, isSecure, pass, readContext, send, warnOfInsecureTransport } from '../wire.js'
+import { pass, plainRequest, readContext, requestHead, send, warnOfInsecureTransport, type WireRequest } from '../wire.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { checkOAuth1, type OAuth1Demand } from './protected-resource.js'
 import { refuse } from './responses.js'
@@ -14,9 +14,7 @@ import { createTemporaryCredentialsResponse } from './temporary-credentials.js'
 import { createAccessTokenResponse } from './token-credentials.js'
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
-export interface OAuth1HostRequest extends IncomingMessage {
-  readonly originalUrl?: string | undefined
-  readonly secure?: boolean | undefined
+export interface OAuth1HostRequest extends WireRequest {
   /** The text or bytes of the body, where the application has kept them. */
   readonly rawBody?: unknown
   body?: unknown
@@ -64,7 +62,7 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
   const configuration = configureOAuth1(options)
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
-    const request = { ...plainRequest(req, req.headers, configuration), body: keptBody(req) }
+    const request = { ...plainRequest(req, requestHead(req), configuration), body: keptBody(req) }
     if (request.secure === false) warnOfInsecureTransport(configuration)
     void checkOAuth1(configuration, request, demand).then(
       (auth) => {
@@ -96,23 +94,14 @@ async function answer(
   respond: (request: ProtocolRequest) => Promise<ProtocolResponse>,
 ): Promise<void> {
   try {
-    const { headers } = req
-    const request = plainRequest(req, headers, configuration)
+    const head = requestHead(req)
+    const request = plainRequest(req, head, configuration)
     if (request.secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration.context, req)
-    const body = () => keptBody(req) ?? unreadBody(req, res, headers, configuration, 'keep its text in req.rawBody')
+    const body = () => keptBody(req) ?? unreadBody(req, res, head.headers, configuration, 'keep its text in req.rawBody')
     send(res, await respond({ ...request, context, body }))
   } catch (thrown) {
     send(res, refuse(configuration, endpoint, thrown))
-  }
-}
-
-function plainRequest(req: OAuth1HostRequest, headers: IncomingHttpHeaders, configuration: OAuth1Configuration): ProtocolRequest {
-  return {
-    method: req.method ?? '',
-    url: req.originalUrl ?? req.url ?? '',
-    headers: headerFields(req, headers),
-    secure: isSecure(req, headers, configuration.trustProxy),
   }
 }
 

@@ -5,6 +5,7 @@
  * holders of the key can make a token. With an asymmetric key anybody who has the public half could, so there the claims are
  * signed first (`signWith`) and the JWE holds that JWT.
  */
+import { whenThere } from '../awaitable.js'
 import {
   readEncryptionKeys,
   type EncryptionAlgorithm,
@@ -15,7 +16,6 @@ import {
 import { parseObject } from '../compact-serialization.js'
 import { ConfigurationError } from '../errors.js'
 import { decryptJwe, jweEncrypter } from '../jwe.js'
-import { whenThere } from '../awaitable.js'
 import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
