@@ -113,7 +113,7 @@ function readDocument(client_id: string, document: unknown): Client {
     throw new InvalidRequest('unknown client', { reason: 'the client id metadata document does not name its URL, or holds a secret' })
   }
   try {
-    return readClient({ ...known(members), client_id, token_endpoint_auth_method }, 'the document')
+    return readClient({ ...known(members), client_id, token_endpoint_auth_method }, 'the document', 'document')
   } catch (cause) {
     if (!(cause instanceof ConfigurationError)) throw cause
     throw new InvalidRequest('unknown client', { reason: cause.message })

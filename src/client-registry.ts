@@ -2,7 +2,15 @@
  * The clients of one server: the list in the options, checked at start, or the application's function, checked at each answer.
  */
 import type { Awaitable } from './awaitable.js'
-import { assertClientFitsServer, readClient, type Client, type ClientMetadata, type FindClient, type Served } from './clients.js'
+import {
+  assertClientFitsServer,
+  readClient,
+  type Client,
+  type ClientMetadata,
+  type ClientSource,
+  type FindClient,
+  type Served,
+} from './clients.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
@@ -26,10 +34,16 @@ export interface ClientRegistry {
   readonly forgetClient: (client_id: string) => void
 }
 
+/** What was found, and who says it. */
+interface SourcedClient {
+  readonly client: ClientMetadata
+  readonly source: ClientSource
+}
+
 /** What the clients have to fit. */
 export interface ClientRegistrySettings extends Served {
   /** The clients in the store, and whether there may be any. */
-  readonly stored: { readonly find: FindClient; readonly isSearched: () => boolean }
+  readonly stored: { readonly find: (client_id: string) => Promise<SourcedClient | undefined>; readonly isSearched: () => boolean }
   /** Clients that are their documents; undefined where there are none. */
   readonly documents: ClientIdDocuments | undefined
   /** Milliseconds. */
@@ -70,7 +84,8 @@ function createRegistered(
   byId.forEach(noticeSlowHash)
   const { stored } = settings
   const cache = new ClientCache(settings.cacheLifetime ?? 0, async (client_id) => {
-    const found = typeof clients === 'function' ? await lookUp(clients, client_id, settings, noticeSlowHash) : undefined
+    const asked = async (id: string) => fromApplication(await (clients as FindClient)(id))
+    const found = typeof clients === 'function' ? await lookUp(asked, client_id, settings, noticeSlowHash) : undefined
     return found ?? (stored.isSearched() ? lookUp(stored.find, client_id, settings, noticeSlowHash) : undefined)
   })
   return {
@@ -135,16 +150,22 @@ function warnWithoutClients({ stored, documents, warn }: ClientRegistrySettings)
   if (documents === undefined && !stored.isSearched()) warn('no clients are configured, so nobody can get a token; set the option clients')
 }
 
+function fromApplication(client: ClientMetadata | undefined | null): SourcedClient | undefined {
+  return client === undefined || client === null ? undefined : { client, source: 'application' }
+}
+
+type Find = (client_id: string) => Promise<SourcedClient | undefined>
+
 async function lookUp(
-  find: FindClient,
+  find: Find,
   client_id: string,
   { timeout, emit }: ClientRegistrySettings,
   noticeSlowHash: (client: Client) => Client,
 ): Promise<Client | undefined> {
   const found = await callLookUp(find, client_id, timeout)
-  if (found === undefined || found === null) return undefined
+  if (found === undefined) return undefined
   try {
-    const client = readClient(found, 'the client')
+    const client = readClient(found.client, 'the client', found.source)
     if (client.client_id === client_id) return noticeSlowHash(client)
     emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
   } catch (cause) {
@@ -155,7 +176,7 @@ async function lookUp(
   return undefined
 }
 
-async function callLookUp(find: FindClient, client_id: string, timeout: number): Promise<ClientMetadata | undefined | null> {
+async function callLookUp(find: Find, client_id: string, timeout: number): Promise<SourcedClient | undefined> {
   try {
     return await withinTime(timeout, async () => find(client_id), () => new TemporarilyUnavailable(undefined, { reason: 'the clients function did not answer in time' })) // prettier-ignore
   } catch (cause) {

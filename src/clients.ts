@@ -60,9 +60,17 @@ export interface ClientMetadata {
 /** A client as it is stored: with hashes where there were secrets. */
 export type StoredClient = Omit<ClientMetadata, 'client_secret'>
 
+/**
+ * Who says what a client is: the application (the options, `saveClient`, `registerClient`), the client itself at the registration endpoint (RFC 7591), or the
+ * metadata document at its `client_id`. The last two are strangers: nobody has looked at what they say.
+ */
+export type ClientSource = 'application' | 'registration' | 'document'
+
 /** A client that was read and found consistent. */
 export interface Client {
   readonly client_id: string
+  /** Who says all this. Trust depends on it: see {@link isStranger}. */
+  readonly source: ClientSource
   /** Its secrets, hashed, in a wrapper that does not print them. Empty for a public client. */
   readonly secrets: Redacted<readonly ClientSecret[]>
   /** Undefined where it may use either way of sending its secret. */
@@ -100,12 +108,17 @@ export function isClientId(text: string): boolean {
   return clientId.test(text)
 }
 
+/** Whether a client has registered itself, or is a document: nobody whom the application knows says what it is. */
+export function isStranger({ source }: Pick<Client, 'source'>): boolean {
+  return source !== 'application'
+}
+
 /**
  * Reads one registered client.
  *
  * @throws ConfigurationError when it contradicts itself; the message names the member and holds no secret.
  */
-export function readClient(value: unknown, name: string): Client {
+export function readClient(value: unknown, name: string, source: ClientSource = 'application'): Client {
   const members = assertObject(value, name)
   const client_id = members.client_id
   if (typeof client_id !== 'string' || !isClientId(client_id)) {
@@ -120,6 +133,7 @@ export function readClient(value: unknown, name: string): Client {
   const grant_types = reader.texts('grant_types') ?? ['authorization_code']
   return {
     client_id,
+    source,
     secrets: new Redacted(secrets),
     token_endpoint_auth_method,
     isPublic,

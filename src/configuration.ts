@@ -7,11 +7,10 @@ import type { ClientAuthenticationPolicy } from './client-authentication/method.
 import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
 import { createClientRegistry, type ClientRegistry } from './client-registry.js'
 import type { Served } from './clients.js'
-import { ConfigurationError } from './errors.js'
 import { readCors, type CorsOptions } from './cors.js'
 import { createEmit, type Emit } from './events.js'
 import type { Grant } from './grants/grant.js'
-import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
+import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
   assertFormatFits,
@@ -23,9 +22,21 @@ import {
   readRefreshable,
   readTokenType,
 } from './strategy-options.js'
+import {
+  assertClock,
+  readEndpoints,
+  readErrorUri,
+  readImplies,
+  readInsecureTransport,
+  readIssuer,
+  readRealm,
+  readScopes,
+  readStore,
+  readTrustProxy,
+} from './plain-options.js'
 import type { TransportPolicy } from './protocol.js'
 import { readResources, type KnownResources } from './resources.js'
-import { isScopeToken, readScopeList, type Scope } from './scope.js'
+import type { Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
@@ -164,7 +175,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
   // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
   const isSearched = () => (options.clients === undefined && members.store !== undefined) || servedEndpoints.has('registration')
-  const stored = { find: (client_id: string) => clientRecords.find(client_id), isSearched }
+  const stored = { find: (client_id: string) => clientRecords.findWithSource(client_id), isSearched }
   return {
     ...createClientRegistry(options.clients, { ...served, stored, documents, timeout: storeTimeout, cacheLifetime, emit, warn }),
     clientRecords,
@@ -214,13 +225,6 @@ function systemClock(): number {
   return Math.floor(Date.now() / 1000)
 }
 
-/** Milliseconds, and fractions of seconds, would make everything live a thousand times too short, or be refused by every store. */
-function assertClock(clock: () => number): void {
-  const now = clock()
-  if (Number.isSafeInteger(now) && now >= 0 && now < 100_000_000_000) return
-  throw new ConfigurationError('clock must answer whole seconds since the epoch, as in () => Math.floor(Date.now() / 1000)')
-}
-
 function createWarn(emit: Emit): (message: string) => void {
   const said = new Set<string>()
   return (message) => {
@@ -248,26 +252,6 @@ function readLifetimes(reader: OptionReader, members: Unchecked) {
   }
 }
 
-function readIssuer(reader: OptionReader): string | undefined {
-  const issuer = reader.text('issuer')
-  if (issuer === undefined) return undefined
-  // RFC 8414 §2: the issuer is a URL without query or fragment
-  if (!URL.canParse(issuer) || /[?#]/.test(issuer)) throw new ConfigurationError('issuer must be an absolute URL without query or fragment')
-  const { protocol, hostname } = new URL(issuer)
-  const isLoopback = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
-  if (protocol === 'https:' || (protocol === 'http:' && isLoopback)) return issuer
-  throw new ConfigurationError('issuer must be an https URL')
-}
-
-function readScopes(reader: OptionReader): Scope {
-  const scopes = reader.texts('scopes') ?? []
-  for (const token of scopes) {
-    if (isScopeToken(token)) continue
-    throw new ConfigurationError('scopes must hold one scope token each (RFC 6749 §3.3): no spaces, quotes or backslashes inside')
-  }
-  return [...new Set(scopes)]
-}
-
 function readClientIdDocuments(
   { clientIdMetadataDocuments: value }: ServerOptions,
   policy: ClientIdMetadataPolicy,
@@ -278,73 +262,9 @@ function readClientIdDocuments(
   return createClientIdDocuments(options, policy)
 }
 
-function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {
-  const implied = Object.entries(assertObject(members.implies === undefined ? {} : members.implies, 'implies')).map(
-    ([token, value]) => [token, readScopeList(value)] as const,
-  )
-  for (const [token, list] of implied) {
-    const unknown = [token, ...(list ?? [''])].find((name) => !scopes.includes(name))
-    if (unknown !== undefined)
-      throw new ConfigurationError(`implies: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}`)
-  }
-  return new Map(implied.map(([token, list]) => [token, list ?? []]))
-}
-
-function readRealm(reader: OptionReader): string {
-  const realm = reader.text('realm') ?? 'oauth2'
-  if (!/^[\x20-\x7e]*$/.test(realm)) throw new ConfigurationError('realm must be visible ASCII characters or spaces')
-  return realm
-}
-
-function readErrorUri(reader: OptionReader): string | undefined {
-  const uri = reader.text('errorUri')
-  // RFC 6749 §5.2: error_uri = URI-reference, of %x21 / %x23-5B / %x5D-7E
-  if (uri === undefined || /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(uri)) return uri
-  throw new ConfigurationError('errorUri must be a URI: ASCII without spaces, quotes and backslashes')
-}
-
-function readStore(members: Unchecked): Store | undefined {
-  const { store } = members
-  if (store === undefined) return undefined
-  const verbs = assertObject(store, 'store')
-  for (const verb of ['get', 'create', 'replace', 'list']) {
-    if (typeof verbs[verb] !== 'function')
-      throw new ConfigurationError(`store must have the verb ${verb}(); memoryStore() is one that has all`)
-  }
-  return store as Store
-}
-
 function defaultStore(clock: () => number, emit: Emit, warn: (message: string) => void): Store {
   if (process.env.NODE_ENV === 'production') {
     warn('no store is configured: tokens are kept in memory, end with this process, and are unknown to any other; set the option store')
   }
   return memoryStore({ clock, onEvent: emit })
-}
-
-function readEndpoints(members: Unchecked): EndpointPlaces {
-  if (members.endpoints === undefined) return {}
-  const places = assertObject(members.endpoints, 'endpoints')
-  const names = ['authorization', 'token', 'revocation', 'introspection', 'jwks', 'pushedAuthorization', 'registration']
-  assertKnownKeys(places, names, 'endpoints')
-  for (const [name, place] of Object.entries(places)) {
-    const isPlace = typeof place === 'string' && (place.startsWith('/') || URL.canParse(place)) && !place.includes('#')
-    // RFC 6749 §3.1, §3.2: an endpoint URI has no fragment
-    if (!isPlace) throw new ConfigurationError(`endpoints.${name} must be a path that begins with "/", or a URL, without fragment`)
-  }
-  return places
-}
-
-function readTrustProxy({ trustProxy }: ServerOptions): Configuration['trustProxy'] {
-  if (trustProxy === undefined || typeof trustProxy === 'function') return trustProxy
-  throw new ConfigurationError("trustProxy must be a function (address) => boolean, as in (address) => address === '10.0.0.1'")
-}
-
-function readInsecureTransport(reader: OptionReader, warn: (message: string) => void): boolean {
-  const allowed = reader.boolean('allowInsecureTransport', false)
-  if (!allowed) return false
-  if (process.env.NODE_ENV === 'production') {
-    throw new ConfigurationError('allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https')
-  }
-  warn('allowInsecureTransport is on: secrets and tokens travel in plain text; use it on your own machine only')
-  return true
 }

@@ -4,9 +4,9 @@
  * Successes never count, and nobody is locked by an id alone: another address goes on. Memory is bounded, and the counter of one process; a hook
  * replaces it where several processes have to share one.
  */
-import { isIPv4, isIPv6 } from 'node:net'
 import { isPromise, whenThere, type Awaitable } from './awaitable.js'
 import { OAuthError, ServerError } from './errors.js'
+import { networkOf } from './network-address.js'
 import { sha256 } from './secrets.js'
 import { lateCallback, withinTime } from './within-time.js'
 
@@ -144,27 +144,6 @@ const maxKeySize = 64
 function failureKey(kind: LimitedTry['kind'], name: string, address: string): string {
   // People are often found whatever the case of their name.
   const counted = kind === 'username' ? name.normalize('NFKC').trim().toLowerCase() : name
-  const key = JSON.stringify([kind, counted, networkOf(withoutPort(address))])
+  const key = JSON.stringify([kind, counted, networkOf(address)])
   return key.length <= maxKeySize ? key : sha256(key)
-}
-
-// Some proxies write the port of the client behind its address, and it is new with each connection.
-const addressWithPort = /^(?:(\d+\.\d+\.\d+\.\d+)(?::\d+)?|\[([^\]]+)\](?::\d+)?)$/
-
-function withoutPort(address: string): string {
-  if (isIPv4(address)) return address
-  const [, ipv4, ipv6] = addressWithPort.exec(address) ?? []
-  return ipv4 ?? ipv6 ?? address
-}
-
-function networkOf(address: string): string {
-  if (isIPv4(address)) return address
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (mapped !== undefined || !isIPv6(address)) return mapped ?? address
-  const [head = '', tail] = address.toLowerCase().split('%', 1).join('').split('::')
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups =
-    tail === undefined ? before : [...before, ...Array<string>(Math.max(0, 8 - before.length - after.length)).fill('0'), ...after]
-  return groups.slice(0, 4).map((group) => group.replace(/^0+(?=.)/, '')).join(':') // prettier-ignore
 }

@@ -96,7 +96,7 @@ describe('one refusal for all', () => {
   /** How many secrets of which kind were compared for one request. */
   async function workFor(client_id: string, clients: readonly ClientMetadata[]): Promise<string[]> {
     const served = { scopes: [], grantTypes: ['client_credentials'], methods: ['client_secret_basic', 'none'] }
-    const stored = { find: () => undefined, isSearched: () => false }
+    const stored = { find: () => Promise.resolve(undefined), isSearched: () => false }
     const registry = createClientRegistry(clients, {
       ...served,
       stored,

@@ -161,6 +161,7 @@ const decoySecret = digestOfSecret(randomText(secretSize))
 function decoyClient(slowHashes: readonly string[]): Client {
   return {
     client_id: '',
+    source: 'application',
     secrets: new Redacted((slowHashes.length === 0 ? [decoySecret] : slowHashes).map((hash) => ({ hash }))),
     token_endpoint_auth_method: undefined,
     isPublic: false,

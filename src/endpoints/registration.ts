@@ -209,7 +209,7 @@ async function register({ clientRecords, served, clock }: Configuration, metadat
   const secrets = client_secret === undefined ? [] : [{ hash: await hashClientSecret(client_secret, { generated: true }) }]
   const stored: StoredClient = { ...metadata, client_id: randomText(22), secrets }
   assertClientFitsServer(readClient(stored, 'the client'), served)
-  if (!(await clientRecords.create(stored, now + unusedLifetime))) {
+  if (!(await clientRecords.create(stored, 'registration', now + unusedLifetime))) {
     throw new ServerError(undefined, { reason: 'a new client met one with the same id' })
   }
   const { secrets: _hashes, defaultScope: _default, scope = [], ...registered } = stored

@@ -5,7 +5,7 @@
  * deletes: a client that was deleted leaves a record without a client, which ends a day later.
  */
 import type { JsonObject } from '../authorization.js'
-import type { StoredClient } from '../clients.js'
+import type { ClientSource, StoredClient } from '../clients.js'
 import { TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { callStore, type BoundedStore } from './call.js'
@@ -31,13 +31,24 @@ export class ClientRecords {
   }
 
   async find(client_id: string): Promise<StoredClient | undefined> {
-    const record = await this.#read(client_id)
-    return record === undefined || record.expiresAt <= this.#settings.clock() ? undefined : clientIn(record)
+    return (await this.findWithSource(client_id))?.client
   }
 
-  /** Stores a new client, for good or until `expiresAt`; false when there is one with that id already, or was until lately. */
-  async create(client: StoredClient, expiresAt = never): Promise<boolean> {
-    const record = this.#record(client.client_id, { client: toJson(client) }, expiresAt)
+  /** The same, and who says it. */
+  async findWithSource(client_id: string): Promise<{ readonly client: StoredClient; readonly source: ClientSource } | undefined> {
+    const record = await this.#read(client_id)
+    if (record === undefined || record.expiresAt <= this.#settings.clock()) return undefined
+    const client = clientIn(record)
+    return client === undefined ? undefined : { client, source: sourceOf(record) }
+  }
+
+  /**
+   * Stores a new client: one of the application for good, one that registered itself until `expiresAt`. False when there is one with that id already, or
+   * was until lately.
+   */
+  async create(client: StoredClient, source: ClientSource = 'application', expiresAt = never): Promise<boolean> {
+    const data = source === 'application' ? { client: toJson(client) } : { client: toJson(client), source }
+    const record = this.#record(client.client_id, data, expiresAt)
     if (await callStore(this.#settings, (store) => store.create(record))) return true
     return (await this.#read(client.client_id))?.version === record.version
   }
@@ -101,6 +112,11 @@ export class ClientRecords {
   #idOf(client_id: string): string {
     return `client:${sha256(JSON.stringify([this.#settings.issuer ?? null, client_id]))}`
   }
+}
+
+/** Version 0.1.0 wrote no source: what it let register itself has an end, and what the application saved has none. */
+function sourceOf({ data, expiresAt }: StoredRecord): ClientSource {
+  return data.source === 'registration' || expiresAt !== never ? 'registration' : 'application'
 }
 
 /** What is read is checked where clients are read: see `clients.ts`. */

@@ -39,7 +39,7 @@ export const parts = [
 ] // prettier-ignore
 /** What people start or import beside index.ts, and nothing here imports. */
 export const entries = ['cli.ts', 'testing.ts']
-export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts', 'strategy-options.ts']
+export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts', 'plain-options.ts', 'strategy-options.ts']
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
 /** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
