@@ -1,12 +1,13 @@
 // The tests of `npm test`. Those that need a database, or more time, have a configuration of their own that starts from
-// this one: test/services/jest.config.js and test/long/jest.config.js.
+// this one: test/services/jest.config.js, test/proofs/jest.config.js and test/long/jest.config.js.
 
 /** @type {import('jest').Config} */
 export default {
   rootDir: import.meta.dirname,
   roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  testPathIgnorePatterns: ['<rootDir>/test/services/', '<rootDir>/test/long/'],
+  // What is measured by the clock, and the growth of memory, is for `npm run test:proofs`.
+  testPathIgnorePatterns: ['<rootDir>/test/services/', '/timing.test.ts$', '/memory-growth.test.ts$'],
   testEnvironment: 'node',
   testTimeout: 20_000,
   globalSetup: '<rootDir>/test/support/probe-services.js',

@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { ProtocolRequest, ProtocolResponse } from '../../src/index.js'
 import { createAccessTokenResponse, createTemporaryCredentialsResponse } from '../../src/oauth1/index.js'
+import { sizes } from '../security/sizes.js'
 import {
   authorized,
   baseString,
@@ -21,7 +22,7 @@ import {
   type Pairs,
 } from './support.js'
 
-const numRuns = process.env.LONG === '1' ? 1_000_000 : 2000
+const numRuns = sizes.fuzzCases
 const server = oauth1Server({ onEvent: () => undefined })
 const { options } = server
 

@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { memoryStore, type ProtocolResponse, type Store, type StoredRecord } from '../../src/index.js'
 import { createAccessTokenResponse } from '../../src/oauth1/index.js'
+import { sizes } from '../security/sizes.js'
 import {
   authorized,
   client,
@@ -17,7 +18,7 @@ import {
 } from './support.js'
 
 const parallel = 100
-const rounds = process.env.LONG === '1' ? 1000 : 20
+const { rounds } = sizes
 const later = () => new Promise((resolve) => setImmediate(resolve))
 
 /** The memory store, with a pause before and after every verb, as a database has it. */

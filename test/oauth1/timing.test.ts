@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals'
 import type { ProtocolRequest } from '../../src/index.js'
+import { sizes } from '../security/sizes.js'
 import { client, oauth1Server, resource, resourceUrl, signed, tokenFor, type OAuth1Server, type Signer } from './support.js'
 
-const samples = process.env.LONG === '1' ? 100_000 : 5000
+const samples = sizes.timingSamples
 const attempts = 3
 /** |t| from which two means are told apart; at 5,000 samples a side chance exceeds it once in some ten thousand runs. */
 const threshold = 4

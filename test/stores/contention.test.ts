@@ -5,7 +5,7 @@ import express from 'express'
 import { tokenHandler, type ServerOptions, type Store } from '../../src/index.js'
 import { unhurriedStore } from '../security/doubles.js'
 import type { Contestant } from '../security/races.js'
-import { patience } from '../security/sizes.js'
+import { patience, sizes } from '../security/sizes.js'
 import { formType } from '../support/requests.js'
 import { basic, testServer, web, type TestServer, type Tokens } from '../support/server.js'
 import { describeWith, openPostgres, openRedis, openSqlite, type Place } from '../support/services.js'
@@ -18,7 +18,7 @@ jest.setTimeout(patience)
 
 const refreshes = 100
 const loops = 15
-const revocations = 20
+const { revocations } = sizes
 
 const resources = new Resources()
 beforeAll(() => {
@@ -83,7 +83,7 @@ function contendOver(declare: Declare, name: string, open: () => Promise<Place>,
     test('I3 over a store that reads, checks and then writes, a loop undoes it', async () => {
       const broken = readCheckWrite(store)
       const outcomes: unknown[] = []
-      for (let round = 0; round < revocations && outcomes.length === 0; round++) {
+      for (let round = 0; round < 20 && outcomes.length === 0; round++) {
         const { outcome } = await revokeAmidst(broken, () => lenient(broken))
         if (outcome.active || outcome.ends.includes('issued after the revocation')) outcomes.push(outcome)
       }
