@@ -1,7 +1,8 @@
 /**
  * A store of your own: the four verbs, here over a Map, as they would be over the database that you have.
  *
- * Whether it holds is what `testStore(name, factory)` from `oauth2-token-handler/testing` tells, in your own tests.
+ * `testStore` and `testStoreAcrossProcesses` from `oauth2-token-handler/testing` tell in your tests whether it is right. A Map needs nothing of
+ * `oauth2-token-handler/stores/kit`; docs/store-of-your-own.md shows a store over a database, which does.
  *
  * Run it:  npx tsx examples/custom-store.ts
  * Try it:  curl -k https://localhost:3000/oauth2/token -u reports:reports-secret -d grant_type=client_credentials -d scope=read

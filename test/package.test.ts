@@ -49,10 +49,10 @@ async function project(name: string, type: 'module' | 'commonjs'): Promise<strin
 }
 
 /** What a program prints. */
-async function output(directory: string, file: string, program: string): Promise<string> {
+async function output(directory: string, file: string, program: string, args: readonly string[] = []): Promise<string> {
   writeFileSync(join(directory, file), program)
   const { NODE_OPTIONS: _jestOptions, ...env } = process.env
-  const { stdout, stderr } = await run(process.execPath, [file], { cwd: directory, env })
+  const { stdout, stderr } = await run(process.execPath, [...args, file], { cwd: directory, env })
   return stdout + stderr
 }
 
@@ -119,6 +119,44 @@ describe('the packed package', () => {
     expect(withoutWarning(await output(directory, 'main.js', both))).toBe('true\n')
   })
 
+  test('OP3 tests a store of its user, alone and across processes, under node:test and under Jest', async () => {
+    const directory = await project('own-store', 'module')
+    symlinkSync(join(root, 'node_modules/libsql'), join(directory, 'node_modules/libsql'))
+    writeFileSync(join(directory, 'my-store.js'), ownStore)
+    const declared = `
+      const store = await createStore()
+      testStore('alone', () => store, framework)
+      testStoreAcrossProcesses('across', { module: new URL('./my-store.js', import.meta.url), processes: 2 }, framework)`
+    const imports = `
+      import { createStore } from './my-store.js'
+      import { testStore, testStoreAcrossProcesses } from 'oauth2-token-handler/testing'`
+    const underNode = `import { after, describe, test } from 'node:test'\n${imports}\nconst framework = { describe, test, after }\n${declared}`
+    const tap = await output(directory, 'node.test.js', underNode, ['--test', '--test-reporter=tap'])
+    expect(tap).toMatch(/ok \d+ - replace: no update is lost, in 2 processes/)
+    expect(tap).not.toContain('not ok')
+    writeFileSync(join(directory, 'jest.test.js'), `${imports}\nconst framework = undefined\n${declared}`)
+    const jest = [
+      join(root, 'node_modules/jest/bin/jest.js'),
+      '--rootDir',
+      directory,
+      '--verbose',
+      '--testTimeout=60000',
+      '--testMatch',
+      '**/jest.test.js',
+    ]
+    const said = await run(process.execPath, ['--experimental-vm-modules', ...jest], { cwd: directory })
+    expect(said.stderr).toMatch(/✓ replace: no update is lost, in 2 processes/)
+    expect(said.stderr).toMatch(/✓ get: undefined for an unknown id/)
+  }, 120_000)
+
+  test.each(Object.keys(manifest.exports).filter((path) => path !== './package.json'))('OP3 %s is imported from it', async (path) => {
+    const directory = join(folder, 'paths')
+    if (!existsSync(directory)) await project('paths', 'module')
+    const name = path.replace('.', 'oauth2-token-handler')
+    const program = `import * as part from '${name}'\nconsole.log(Object.keys(part).length > 0)`
+    expect(await output(directory, 'main.js', program)).toBe('true\n')
+  })
+
   // Two compilers at once on a busy machine take their time.
   test('type-checks in a project with Express: as an ES module, and as CommonJS by the resolution of old', async () => {
     const projects = [
@@ -128,6 +166,17 @@ describe('the packed package', () => {
     expect(await Promise.all(projects)).toEqual(['', ''])
   }, 60_000)
 })
+
+const ownStore = `
+import Database from 'libsql'
+import { sqliteStore } from 'oauth2-token-handler/stores/sqlite'
+
+export async function createStore() {
+  const store = sqliteStore(new Database(new URL('./records.db', import.meta.url).pathname))
+  await store.createTables()
+  return store
+}
+`
 
 /** Node below 22.13 says that require() of an ES module is experimental. */
 function withoutWarning(said: string): string {

@@ -3,6 +3,8 @@ import { describe, expect, it } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import ts from 'typescript'
 import * as face from '../src/index.js'
+import * as kit from '../src/stores/kit.js'
+import * as testing from '../src/testing.js'
 
 const values = [
   // Handlers
@@ -92,5 +94,18 @@ describe('index.ts', () => {
     const overOAuthError = errors.filter(([, value]) => value.prototype instanceof face.OAuthError).map(([name]) => name)
     expect(overOAuthError.sort()).toEqual(['AccessDenied', 'InvalidClient', 'InvalidGrant', 'InvalidRequest', 'InvalidScope', 'UnauthorizedClient', 'UnsupportedGrantType']) // prettier-ignore
     expect(errors).toHaveLength(10)
+  })
+})
+
+describe('the entries beside index.ts', () => {
+  it("OP3 stores/kit has what a store of one's own needs, and nothing else", () => {
+    expect(Object.keys(kit).sort()).toEqual([
+      'UnreadableDocument', 'assertWhole', 'durableOptionNames', 'errorMember', 'fromListedRow', 'fromRow', 'graceSeconds', 'readUpkeep', 'retrying',
+      'serverTime', 'startSweeping', 'toDocument',
+    ]) // prettier-ignore
+  })
+
+  it('OP3 testing has the two parts of the contract, and nothing else', () => {
+    expect(Object.keys(testing).sort()).toEqual(['testStore', 'testStoreAcrossProcesses'])
   })
 })

@@ -8,13 +8,26 @@ import type { JsonObject } from '../authorization.js'
 import type { Awaitable } from '../awaitable.js'
 
 /**
- * Where Authorizations are remembered. Every verb either does what it says or throws, at once or by its promise; what it throws is answered
- * `503 temporarily_unavailable`. A store that has its answer at hand may give it without a promise.
+ * Where Authorizations are remembered. A store that has its answer at hand may give it without a promise.
+ *
+ * - **Failure.** Each verb does what it says, or throws (or rejects). The request that called it is then answered `503 temporarily_unavailable`, and gives
+ *   out nothing. A store repeats a call by itself only where it is certain that the call had no effect. It never answers `false` or
+ *   `undefined` because of a failure: these say that a record is not as it was, or not there.
+ * - **Consistency.** `get` is linearizable for each id: it answers every write that was acknowledged anywhere before it was asked. `create` and
+ *   `replace` are atomic among all processes. `list` may lag.
+ * - **Grace.** A record stays for at least 60 seconds after its `expiresAt`, by the clock of the store: no process whose clock is late may miss a record that it
+ *   still honours. A store of one process, with one clock, may drop it as soon as the second of its end is over.
+ * - **Sizes.** In bytes of UTF-8, at most: `id` 255, `version` 64, `kind` 16, `client_id` 255, `subject` 1000. Ids and versions are visible ASCII. `data` has no
+ *   bound of its own: 1 to 4 kB are usual, and 1 MB must be kept.
+ * - **Texts** come back character by character, and are compared so: with case, with spaces at the end. A store throws for a text that its database would change.
+ *
+ * `testStore` and `testStoreAcrossProcesses` of `oauth2-token-handler/testing` test this; `oauth2-token-handler/stores/kit` has the parts that stores
+ * over a database share.
  */
 export interface Store {
   /**
-   * The record, or undefined. May return one past its `expiresAt`: expiry is judged by the caller's clock, in one place.
-   * Never drops a record early.
+   * The record, or undefined. Returns one past its `expiresAt` too, as long as it is there: the caller's clock judges expiry, in one place.
+   * Never drops a record early, and never answers from a replica or a cache that may lag.
    */
   get(id: string): Awaitable<StoredRecord | undefined>
   /**

@@ -19,7 +19,19 @@ export interface SourceFile {
 }
 
 type Layer =
-  'index' | 'handlers' | 'endpoint' | 'oauth1' | 'configuration' | 'working' | 'entry' | 'preset' | 'strategy' | 'part' | 'seam' | 'ground'
+  | 'index'
+  | 'handlers'
+  | 'endpoint'
+  | 'oauth1'
+  | 'configuration'
+  | 'working'
+  | 'entry'
+  | 'testing'
+  | 'preset'
+  | 'strategy'
+  | 'part'
+  | 'seam'
+  | 'ground'
 
 /** The seam of each folder of strategies. */
 export const seams: Readonly<Record<string, string>> = {
@@ -38,7 +50,7 @@ export const parts = [
   'stores/server-time.ts', 'stores/upkeep.ts', 'tokens/claims.ts',
 ] // prettier-ignore
 /** What people start or import beside index.ts, and nothing here imports. */
-export const entries = ['cli.ts', 'testing.ts']
+export const entries = ['cli.ts', 'stores/kit.ts', 'testing.ts']
 export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts', 'plain-options.ts', 'strategy-options.ts']
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
@@ -55,7 +67,8 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   oauth1: ['oauth1', 'strategy', 'seam', 'ground'],
   configuration: ['configuration', 'working', 'strategy', 'seam', 'ground'],
   working: ['working', 'seam', 'ground'],
-  entry: ['part', 'seam', 'ground'],
+  entry: ['testing', 'part', 'seam', 'ground'],
+  testing: ['testing', 'seam', 'ground'],
   preset: ['strategy', 'seam', 'ground'],
   strategy: ['part', 'seam', 'ground'],
   part: ['part', 'seam', 'ground'],
@@ -108,6 +121,7 @@ function layerOf(path: string): Layer | undefined {
   if (rest.length === 0) return 'ground'
   if (folder === 'endpoints') return 'endpoint'
   if (folder === 'oauth1') return 'oauth1'
+  if (folder === 'testing') return 'testing'
   const seam = Object.hasOwn(seams, folder) ? seams[folder] : undefined
   if (seam === undefined) return undefined
   if (path === seam) return 'seam'

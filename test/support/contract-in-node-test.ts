@@ -5,6 +5,6 @@ import { testStore } from '../../src/testing.js'
 import { brokenStores } from './stores-with-a-fault.js'
 
 const fault = process.env.BROKEN_STORE
-const make = fault === undefined ? () => memoryStore() : brokenStores[fault]?.make
-if (make === undefined) throw new Error(`there is no broken store that ${fault}`)
-testStore('a store', make, { describe, test })
+const store = fault === undefined ? memoryStore() : brokenStores[fault]?.make()
+if (store === undefined) throw new Error(`there is no broken store that ${fault}`)
+testStore('a store', () => store, { describe, test })
