@@ -14,11 +14,13 @@ export async function acceptEndpointRequest(
   endpoint: string,
   { maxBodySize }: OAuth1Configuration,
 ): Promise<ReceivedRequest> {
-  const method = request.method.toUpperCase()
+  // In any case, as fetch takes it; from JavaScript it may be missing.
+  const { method: given } = request as { readonly method?: unknown }
+  const method = typeof given === 'string' ? given.toUpperCase() : undefined
   // RFC 5849 §2.1, §2.3 name POST; several clients use GET
   if (method !== 'POST' && method !== 'GET') {
     throw new InvalidRequest(`the ${endpoint} endpoint answers GET and POST only`, { status: 405, allow: 'GET, POST' })
   }
   const { body: _body, context: _context, ...rest } = request
-  return { ...rest, form: await readFormBody(request, maxBodySize) }
+  return { ...rest, method, form: await readFormBody(request, maxBodySize) }
 }
