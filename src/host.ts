@@ -10,8 +10,7 @@ import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from '.
 import { reportRefusal } from './endpoints/client-request.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import {
-  isTrusted,
-  peerAddress,
+  clientAddress,
   plainRequest,
   readContext,
   requestHead,
@@ -23,7 +22,6 @@ import {
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
 export interface HostRequest extends WireRequest {
-  readonly ip?: string | undefined
   body?: unknown
   rawBody?: unknown
   auth?: unknown
@@ -85,16 +83,6 @@ export function plainRequestWithBody(req: HostRequest, head: WireHead, configura
 /** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
 function keptBytes(kept: unknown): string | Uint8Array | undefined {
   return typeof kept === 'string' || kept instanceof Uint8Array ? kept : undefined
-}
-
-/** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
-function clientAddress(req: HostRequest, { headers }: WireHead, { trustProxy }: Configuration): string {
-  if (trustProxy === undefined) return req.ip ?? peerAddress(req)
-  const peer = peerAddress(req)
-  const forwarded = headers['x-forwarded-for']
-  if (forwarded === undefined || !isTrusted(trustProxy, peer)) return peer
-  const chain = String(forwarded).split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
-  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
 }
 
 /** The body, unless the application has read it: then what it made of it. */

@@ -11,6 +11,7 @@ import type { Context, HeaderFields, ProtocolRequest, ProtocolResponse } from '.
 export interface WireRequest extends IncomingMessage {
   readonly originalUrl?: string | undefined
   readonly secure?: boolean | undefined
+  readonly ip?: string | undefined
 }
 
 /** What stands before the body, as node:http has it. */
@@ -73,6 +74,25 @@ export function isTrusted(trustProxy: TrustProxy, address: string): boolean {
 export function peerAddress({ socket }: IncomingMessage): string {
   const address = socket.remoteAddress ?? ''
   return address.startsWith(':') ? address.replace(/^::ffff:(?=\d+\.)/i, '') : address
+}
+
+/** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
+export function clientAddress(
+  req: WireRequest,
+  { headers }: WireHead,
+  { trustProxy }: { readonly trustProxy?: TrustProxy | undefined },
+): string {
+  if (trustProxy === undefined) return req.ip ?? peerAddress(req)
+  const peer = peerAddress(req)
+  const forwarded = headers['x-forwarded-for']
+  if (forwarded === undefined || !isTrusted(trustProxy, peer)) return peer
+  const chain = String(forwarded).split(',').map(withoutBlanks).filter((address) => address !== '') // prettier-ignore
+  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
+}
+
+// RFC 9110 §5.6.3: OWS = *( SP / HTAB )
+function withoutBlanks(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '')
 }
 
 /** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */

@@ -59,7 +59,9 @@ const shared = [
   'stores/store',
   'stores/memory',
   'events',
+  'failed-authentication',
   'option-checks',
+  'shared-room',
   'within-time',
   'wire',
 ]
