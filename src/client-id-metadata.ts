@@ -10,7 +10,7 @@ import type { JsonObject } from './authorization.js'
 import { readClient, type Client, type ClientMetadata } from './clients.js'
 import { ConfigurationError, InvalidRequest, TemporarilyUnavailable } from './errors.js'
 import { fetchJson, type FetchedDocument, type FetchSettings } from './guarded-fetch.js'
-import { isWebPage } from './redirect-uri.js'
+import { isWebPage, redirectUriFault } from './redirect-uri.js'
 import type { Ledger } from './stores/ledger.js'
 
 /** What the option `clientIdMetadataDocuments` may be, besides true. */
@@ -27,6 +27,8 @@ export interface ClientIdMetadataPolicy {
   readonly clock: () => number
   /** Seconds for which what was read may be needed: the longest life of an Authorization. */
   readonly keepFor: number
+  /** The schemes without a dot that a redirection URI in a document may have. */
+  readonly privateUseSchemes: ReadonlySet<string>
 }
 
 const limits: FetchSettings = { maxSize: 5 * 1024, timeout: 5000 }
@@ -59,7 +61,7 @@ export interface ClientIdDocuments {
 
 /** Finds such clients. */
 export function createClientIdDocuments(options: ClientIdMetadataOptions, policy: ClientIdMetadataPolicy): ClientIdDocuments {
-  const { ledger, clock, keepFor } = policy
+  const { ledger, clock, keepFor, privateUseSchemes } = policy
   const fetchesOf = createHostLimit(clock)
   return {
     async known(client_id) {
@@ -74,6 +76,7 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
       if (!fetchesOf(new URL(client_id).host)) throw unavailable('too many documents were fetched from this host')
       const { document, headers } = await fetchDocument(client_id, options)
       const client = readDocument(client_id, document)
+      assertRedirectUris(client, privateUseSchemes)
       if (options.accept !== undefined && !(await options.accept(client.metadata)))
         throw new InvalidRequest('unknown client', { reason: 'the application does not accept it' })
       const data = { metadata: client.metadata as unknown as JsonObject, freshUntil: clock() + cacheLifetime(headers) }
@@ -117,6 +120,14 @@ function readDocument(client_id: string, document: unknown): Client {
   } catch (cause) {
     if (!(cause instanceof ConfigurationError)) throw cause
     throw new InvalidRequest('unknown client', { reason: cause.message })
+  }
+}
+
+/** @throws InvalidRequest when one of its redirection URIs may not be registered. A document that was kept is not asked again: see `readFoundClient`. */
+function assertRedirectUris({ redirect_uris }: Client, privateUseSchemes: ReadonlySet<string>): void {
+  for (const uri of redirect_uris) {
+    const fault = redirectUriFault(uri, privateUseSchemes)
+    if (fault !== undefined) throw new InvalidRequest('unknown client', { reason: `a redirection URI in the document ${fault}` })
   }
 }
 

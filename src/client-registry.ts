@@ -5,6 +5,7 @@ import type { Awaitable } from './awaitable.js'
 import {
   assertClientFitsServer,
   readClient,
+  readFoundClient,
   type Client,
   type ClientMetadata,
   type ClientSource,
@@ -165,7 +166,7 @@ async function lookUp(
   const found = await callLookUp(find, client_id, timeout)
   if (found === undefined) return undefined
   try {
-    const client = readClient(found.client, 'the client', found.source)
+    const client = readFoundClient(found.client, found.source)
     if (client.client_id === client_id) return noticeSlowHash(client)
     emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
   } catch (cause) {

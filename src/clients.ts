@@ -7,7 +7,7 @@
 import { digestOfSecret, isSecretHash, type ClientSecret } from './client-secrets.js'
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
-import { redirectUriFault } from './redirect-uri.js'
+import { redirectUriFault, storedRedirectUriFault } from './redirect-uri.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
 import { Redacted } from './secrets.js'
 
@@ -26,7 +26,7 @@ export interface ClientMetadata {
   readonly token_endpoint_auth_method?: string
   /** The grants it may use. Default: `['authorization_code']`. It gets refresh tokens when this has `refresh_token`. */
   readonly grant_types?: readonly string[]
-  /** Where its codes may be sent, compared byte for byte. Required for `authorization_code`. */
+  /** Where its codes may be sent, compared byte for byte: as a URL parser reads them. Required for `authorization_code`. */
   readonly redirect_uris?: readonly string[]
   /** The most it may be granted, as a list or separated by spaces. Default: whatever the server's `scopes` are. */
   readonly scope?: string | readonly string[]
@@ -119,6 +119,20 @@ export function isStranger({ source }: Pick<Client, 'source'>): boolean {
  * @throws ConfigurationError when it contradicts itself; the message names the member and holds no secret.
  */
 export function readClient(value: unknown, name: string, source: ClientSource = 'application'): Client {
+  return readMembers(value, name, source, source === 'application' ? redirectUriFault : storedRedirectUriFault)
+}
+
+/**
+ * Reads one that was found, by a function of the application or in the store. It may have been registered under older rules for redirection URIs: a URI
+ * that they took and today's do not is no reason to refuse the client; it is refused where an authorization request names it.
+ *
+ * @throws ConfigurationError as {@link readClient}.
+ */
+export function readFoundClient(value: unknown, source: ClientSource): Client {
+  return readMembers(value, 'the client', source, storedRedirectUriFault)
+}
+
+function readMembers(value: unknown, name: string, source: ClientSource, faultOf: (uri: string) => string | undefined): Client {
   const members = assertObject(value, name)
   const client_id = members.client_id
   if (typeof client_id !== 'string' || !isClientId(client_id)) {
@@ -138,7 +152,7 @@ export function readClient(value: unknown, name: string, source: ClientSource = 
     token_endpoint_auth_method,
     isPublic,
     grant_types,
-    redirect_uris: readRedirectUris(reader, grant_types, where),
+    redirect_uris: readRedirectUris(reader, grant_types, where, faultOf),
     scope: readScope(members, 'scope', where),
     defaultScope: readScope(members, 'defaultScope', where),
     require_pkce: readPkceRule(reader, isPublic, where),
@@ -249,10 +263,15 @@ function assertSecretsFit(isPublic: boolean, method: string | undefined, secrets
   }
 }
 
-function readRedirectUris(reader: OptionReader, grant_types: readonly string[], where: string): readonly string[] {
+function readRedirectUris(
+  reader: OptionReader,
+  grant_types: readonly string[],
+  where: string,
+  faultOf: (uri: string) => string | undefined,
+): readonly string[] {
   const uris = reader.texts('redirect_uris') ?? []
   for (const uri of uris) {
-    const fault = redirectUriFault(uri)
+    const fault = faultOf(uri)
     if (fault !== undefined) throw new ConfigurationError(`${where}redirect_uris: "${uri}" ${fault}`)
   }
   if (uris.length === 0 && grant_types.includes('authorization_code')) {

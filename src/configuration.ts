@@ -29,6 +29,7 @@ import {
   readImplies,
   readInsecureTransport,
   readIssuer,
+  readPrivateUseSchemes,
   readRealm,
   readScopes,
   readStore,
@@ -59,6 +60,8 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly accessTokenLifetime: NonNullable<ServerOptions['accessTokenLifetime']>
   readonly codeLifetime: number
   readonly hasClientIdDocuments: boolean
+  /** The schemes without a dot that clients of strangers may be redirected to. */
+  readonly privateUseSchemes: ReadonlySet<string>
   /** Milliseconds. */
   readonly callbackTimeout: number
   readonly checkScope: ServerOptions['checkScope']
@@ -90,7 +93,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'requirePushedAuthorizationRequests',
+  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -169,7 +172,9 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
   const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
-  const documents = readClientIdDocuments(options, { ledger, clock, keepFor: lifetimes.refreshTokenLifetime + 86_400 })
+  const privateUseSchemes = readPrivateUseSchemes(reader)
+  const keepFor = lifetimes.refreshTokenLifetime + 86_400
+  const documents = readClientIdDocuments(options, { ledger, clock, keepFor, privateUseSchemes })
   const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer, clock })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
@@ -207,6 +212,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     clockTolerance,
     ...lifetimes,
     hasClientIdDocuments: documents !== undefined,
+    privateUseSchemes,
     checkScope,
     beforeGrant,
     authorize,

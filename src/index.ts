@@ -16,7 +16,7 @@ export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceO
 export { authorizationServer } from './authorization-server.js'
 export type { AuthorizationServerParts } from './authorization-server.js'
 export { authorizationHandler } from './authorization-handler.js'
-export type { AuthorizationDecision, Decide } from './authorization-handler.js'
+export type { Decide } from './authorization-handler.js'
 export type { Guard, Handler, HostRequest, Next } from './host.js'
 
 // The same endpoints without a framework
@@ -31,7 +31,8 @@ export type { Context, HeaderFields, Pair, Parameters, ProtocolRequest, Protocol
 
 // For the application
 export { authorizationResponse } from './endpoints/authorization-response.js'
-export type { AuthorizationResponseRequest } from './endpoints/authorization-response.js'
+export type { AuthorizationResponseRequest, DecidedAuthorizationRequest } from './endpoints/authorization-response.js'
+export type { AuthorizationDecision } from './endpoints/decision.js'
 export type { AuthorizationRequest } from './endpoints/authorization-request.js'
 export type { ConsentTexts } from './endpoints/consent-page.js'
 export { tokenVerifier } from './endpoints/token-verifier.js'

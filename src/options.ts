@@ -52,6 +52,12 @@ export interface ServerOptions {
   /** Whether a client may be the URL of a document about itself, that nobody has registered (draft-ietf-oauth-client-id-metadata-document). Default false. */
   readonly clientIdMetadataDocuments?: boolean | ClientIdMetadataOptions
   /**
+   * The private-use schemes without a dot that the redirection URIs of strangers may have: of clients that register themselves, and of metadata documents.
+   * A scheme with a dot, as in `com.example.app:/callback`, needs no mention (RFC 8252 §7.1). Clients of the application may have any. Default: `cursor`,
+   * `vscode`, `vscode-insiders`, `windsurf`, `jetbrains`.
+   */
+  readonly privateUseSchemes?: readonly string[]
+  /**
    * Seconds for which a client that was looked up, in the store or by a function, is not looked up again in this process. For as long a client that
    * was deleted or disabled, and a secret that was withdrawn, is still accepted here. At most 300. Default 0: none.
    */

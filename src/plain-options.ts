@@ -6,6 +6,7 @@
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, type OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
+import { isPrivateUseScheme, usualPrivateUseSchemes } from './redirect-uri.js'
 import { isScopeToken, readScopeList, type Scope } from './scope.js'
 import type { Store } from './stores/store.js'
 
@@ -39,6 +40,17 @@ export function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<stri
       throw new ConfigurationError(`implies: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}`)
   }
   return new Map(implied.map(([token, list]) => [token, list ?? []]))
+}
+
+export function readPrivateUseSchemes(reader: OptionReader): ReadonlySet<string> {
+  const schemes = reader.texts('privateUseSchemes') ?? usualPrivateUseSchemes
+  for (const scheme of schemes) {
+    if (isPrivateUseScheme(scheme)) continue
+    throw new ConfigurationError(
+      `privateUseSchemes: "${scheme}" must be the scheme of a program, in lower case and without the colon, as in 'cursor'`,
+    )
+  }
+  return new Set(schemes)
 }
 
 export function readRealm(reader: OptionReader): string {

@@ -94,6 +94,15 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     ['5', 'clientCacheLifetime must be a whole number from 0 to 300, not a string'],
     [301, 'clientCacheLifetime must be a whole number from 0 to 300, not 301'],
   ],
+  privateUseSchemes: [
+    ['cursor', 'privateUseSchemes must be an array of strings that are not empty, not a string'],
+    [['cursor:'], 'privateUseSchemes: "cursor:" must be the scheme of a program, in lower case and without the colon, as in \'cursor\''],
+    [['https'], 'privateUseSchemes: "https" must be the scheme of a program, in lower case and without the colon, as in \'cursor\''],
+    [
+      ['javascript'],
+      'privateUseSchemes: "javascript" must be the scheme of a program, in lower case and without the colon, as in \'cursor\'',
+    ],
+  ],
   notBefore: [
     [new Date(), 'notBefore must be a whole number from 0 to 9007199254740991, not an object'],
     [1.5, 'notBefore must be a whole number from 0 to 9007199254740991, not 1.5'],

@@ -29,7 +29,7 @@ const values = [
 const types = [
   // Handlers and plain requests
   'AuthorizationServerParts', 'AuthorizationDecision', 'Decide', 'ProtectedResourceOptions', 'RegistrationOptions',
-  'AuthorizationRequest', 'AuthorizationResponseRequest', 'ConsentTexts', 'TokenVerifier', 'TokenVerifierOptions',
+  'AuthorizationRequest', 'AuthorizationResponseRequest', 'DecidedAuthorizationRequest', 'ConsentTexts', 'TokenVerifier', 'TokenVerifierOptions',
   'ClientIdMetadataOptions', 'FetchedDocument',
   'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
   'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',

@@ -66,6 +66,7 @@ describe('the code of the README and of docs/', () => {
       function queryOf(req: Request): Partial<Record<string, string>>
       function ownerOf(ticket: string): Promise<string | undefined>
       function findRow(client_id: string): Promise<{ readonly secretHash: string } | undefined>
+      function hasAgreedBefore(subject: string, client_id: string, scope: readonly string[]): Promise<boolean>
       function isLockedOut(subject: string, address: unknown): Promise<boolean>
       function verifyUser(username: string, password: string): Promise<string | undefined>
       function myToken(): Promise<{ readonly access_token: string; readonly mac_key: string }>

@@ -15,8 +15,8 @@ import { jsonResponse, type Form, type Parameters, type ProtocolRequest, type Pr
 import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
 import type { StoredRecord } from '../stores/store.js'
 import { readAuthorizationRequest } from './authorization-request.js'
-import { registeredRedirectUri } from './authorization-code.js'
 import { answerClient } from './client-request.js'
+import { registeredRedirectUri } from './redirection.js'
 
 const prefix = 'urn:ietf:params:oauth:request_uri:'
 const lifetime = 60
@@ -36,7 +36,7 @@ export async function createPushedAuthorizationResponse(options: ServerOptions, 
     // RFC 9126 §2.1: the request must not refer to another
     if (parameters.request_uri !== undefined) throw new InvalidRequest('request_uri must not be pushed')
     const form = { parameters: withoutClientParameters(parameters), resource, audience: [], pairs: [] }
-    registeredRedirectUri(client, parameters.redirect_uri)
+    registeredRedirectUri(client, parameters.redirect_uri, configuration)
     readAuthorizationRequest(configuration, client, form)
     const reference = randomText(secretSize)
     const expiresAt = configuration.clock() + lifetime
@@ -97,11 +97,11 @@ async function openFor({ ledger, clock }: Configuration, record: StoredRecord, b
   return { form, record: { ...record, data: { ...data, browser, expiresAt: until } } }
 }
 
-/** Uses a pushed request up. @throws OAuthError `invalid_request_uri` when that has happened already. */
-export async function closePushedRequest({ ledger }: Configuration, request_uri: string): Promise<void> {
-  const record = await ledger.recall('request', request_uri.slice(prefix.length))
-  const isClosed =
-    record !== undefined && record.data.isUsed !== true && (await ledger.exchange(record, { isUsed: true }, record.expiresAt))
+/** Uses a pushed request of that client up. @throws OAuthError `invalid_request_uri` when that has happened already. */
+export async function closePushedRequest({ ledger }: Configuration, request_uri: string, client_id: string): Promise<void> {
+  const record = request_uri.startsWith(prefix) ? await ledger.recall('request', request_uri.slice(prefix.length)) : undefined
+  const isOpen = record !== undefined && record.data.isUsed !== true && record.data.client_id === client_id
+  const isClosed = isOpen && (await ledger.exchange(record, { isUsed: true }, record.expiresAt))
   if (!isClosed) throw new OAuthError('invalid_request_uri', 'the request_uri is unknown, expired, or was used')
 }
 

@@ -147,7 +147,7 @@ function readMetadata(document: Unchecked, configuration: Configuration, rules: 
     token_endpoint_auth_method,
     grant_types: readGrantTypes(document.grant_types, configuration),
     response_types: ['code'],
-    redirect_uris: readRedirectUris(document.redirect_uris),
+    redirect_uris: readRedirectUris(document.redirect_uris, configuration),
     ...present('client_name', document.client_name, (value) => typeof value === 'string' && value.length <= 200),
     ...present('client_uri', document.client_uri, isWebPage),
     ...present('logo_uri', document.logo_uri, isWebPage),
@@ -174,9 +174,9 @@ function readGrantTypes(value: unknown, { grants }: Configuration): readonly str
   return types
 }
 
-function readRedirectUris(value: unknown): readonly string[] {
+function readRedirectUris(value: unknown, { privateUseSchemes }: Configuration): readonly string[] {
   const isList = isListOfTexts(value) && value.length > 0 && value.length <= 20
-  if (isList && value.every((uri) => redirectUriFault(uri) === undefined)) return value
+  if (isList && value.every((uri) => redirectUriFault(uri, privateUseSchemes) === undefined)) return value
   throw new OAuthError('invalid_redirect_uri', 'redirect_uris must be a list of https, loopback or private-use URIs without fragment')
 }
 

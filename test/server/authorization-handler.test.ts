@@ -154,15 +154,19 @@ describe('M6 decide', () => {
         logo_uri: undefined,
         policy_uri: undefined,
         tos_uri: undefined,
+        isStranger: false,
+        documentHost: undefined,
         redirectHost: 'client.example',
         isLoopbackOnly: false,
       },
       redirect_uri,
       scope: ['read', 'write', 'admin'],
       resource: [],
+      request_uri: undefined,
       parameters: expect.objectContaining({ login_hint: 'alice', state: 'state of web' }),
       url: path,
       confirmation: expect.stringMatching(/^[\w-]{43}$/),
+      isAskedAgain: false,
     })
   })
 
@@ -218,10 +222,10 @@ describe('M6 decide', () => {
   })
 
   test.each([{ subject: '' }, {}, true, null, { subject: 7 }])('M6 a decision that is none, %j, gives no code', async (decision) => {
-    const { browser } = await start(() => decision as unknown as { subject: string })
-    const { answer } = await browser.decide(authorizePath())
-    expect(answer).not.toHaveProperty('code')
-    expect(['server_error', 'access_denied']).toContain(answer.error)
+    const { browser, server } = await start(() => decision as unknown as { subject: string })
+    const { answer } = await browser.go(authorizePath())
+    expect(answer).toMatchObject({ error: 'server_error', state: 'state of web' })
+    expect(server.events.at(-1)?.reason).toBe('decide returned neither undefined nor a subject')
   })
 
   test('M6 a page of the application, with the confirmation of the request', async () => {
@@ -233,7 +237,7 @@ describe('M6 decide', () => {
     const { browser, server } = await start(decide)
     const path = authorizePath({ scope: 'read write' })
     const { fields } = await browser.go(path)
-    const { answer } = await browser.post(path, fields)
+    const { answer } = await browser.post(path, { ...fields, decision: 'allow' })
     expect((await server.token(exchange(answer.code ?? ''), basic(web))).json.scope).toBe('read')
   })
 })
