@@ -21,12 +21,12 @@ import { agreementOf, browserSecret, confirmationOf, isConfirmed, isSameAgreemen
 import { consentPage, englishTexts, errorPage, protectiveHeaders, type ConsentTexts } from './endpoints/consent-page.js'
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, ServerError } from './errors.js'
-import { readBody, type Handler, type HostRequest } from './host.js'
+import { clientAddress, readBody, type Handler, type HostRequest } from './host.js'
 import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type ProtocolRequest } from './protocol.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
-import { plainRequest, requestHead, send } from './wire.js'
+import { plainRequest, readContext, requestHead, send } from './wire.js'
 
 /** Who agreed, and to what. */
 export interface AuthorizationDecision {
@@ -89,15 +89,17 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
   const { configuration, texts } = endpoint
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
-    const request = plainRequest(req, requestHead(req), configuration)
+    const head = requestHead(req)
+    const about = { address: clientAddress(req, head, configuration), context: await readContext(configuration.context, req) }
+    const request = { ...plainRequest(req, head, configuration), ...about }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
     // A POST brings its cookie or is none of ours: a forged one must not replace what an open page was made with.
     if (setCookie !== undefined && request.method === 'GET') res.appendHeader('Set-Cookie', setCookie)
-    const pushed = await openPushedRequest(configuration, query, secret)
+    const pushed = await openPushedRequest(configuration, query, secret, about.address)
     const form = pushed?.form ?? query
-    const redirection = await readRedirection(configuration, form)
+    const redirection = await readRedirection(configuration, form, about)
     await handleKnown(endpoint, { request, form, secret, request_uri: pushed && query.parameters.request_uri }, redirection, req, res)
   } catch (thrown) {
     const error = reportRefusal(configuration, 'authorization', thrown)

@@ -88,7 +88,7 @@ function keptBytes(kept: unknown): string | Uint8Array | undefined {
 }
 
 /** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
-function clientAddress(req: HostRequest, { headers }: WireHead, { trustProxy }: Configuration): string {
+export function clientAddress(req: HostRequest, { headers }: WireHead, { trustProxy }: Configuration): string {
   if (trustProxy === undefined) return req.ip ?? peerAddress(req)
   const peer = peerAddress(req)
   const forwarded = headers['x-forwarded-for']

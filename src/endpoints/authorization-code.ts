@@ -6,6 +6,7 @@
  * @see RFC 6749 §4.1.1, §4.1.2, RFC 7636 §4.3
  */
 import { jsonCopy, type CodeChallenge, type JsonObject } from '../authorization.js'
+import type { LookUpRequest } from '../client-cache.js'
 import type { Client } from '../clients.js'
 import { isClientId } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
@@ -67,9 +68,8 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
     accessTokens: [],
     ...(request.extra === undefined ? {} : { extra: jsonCopy(request.extra, 'issueAuthorizationCode: extra') }),
   } as const
-  // A client that registered itself is kept as long as what it was authorised for can live.
-  if (configuration.servedEndpoints.has('registration'))
-    await configuration.clientRecords.keepUntil(client.client_id, now + configuration.refreshTokenLifetime)
+  // A client of strangers is kept as long as what it was authorised for can live.
+  await configuration.keepClient(client, now + configuration.refreshTokenLifetime)
   await configuration.ledger.settle(undefined, () => ({ next: authorization, result: undefined }))
   configuration.emit({ type: 'code.issued', client_id: client.client_id, subject, authorization_id: id })
   return code
@@ -89,8 +89,8 @@ function assertTexts(request: AuthorizationCodeRequest): void {
 }
 
 /** @throws InvalidRequest for a client that does not exist, or is disabled. */
-export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown): Promise<Client> {
-  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id) : undefined
+export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown, request?: LookUpRequest): Promise<Client> {
+  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id, request) : undefined
   if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
   return client
 }
