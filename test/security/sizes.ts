@@ -19,6 +19,8 @@ export const sizes = {
   comparedTokens: size(300, 20_000),
   timingSamples: size(5_000, 100_000),
   issuedTokens: size(100_000, 10_000_000),
+  /** Requests of strangers: so many pushed requests, as many documents over a tenth as many hosts, half as many registrations. */
+  strangers: size(1_000, 100_000),
   /** Workers that are killed, and restarts of a database, under load. */
   kills: size(10, 500),
   crashes: size(2, 50),
