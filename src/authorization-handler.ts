@@ -40,7 +40,7 @@ import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import { silentResponse } from './silent-response.js'
-import { plainRequest, requestHead, send } from './wire.js'
+import { clientAddress, plainRequest, readContext, requestHead, send } from './wire.js'
 import { withinTime } from './within-time.js'
 
 /**
@@ -90,7 +90,9 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
   const { configuration, texts } = endpoint
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
-    const request = plainRequest(req, requestHead(req), configuration)
+    const head = requestHead(req)
+    const about = { address: clientAddress(req, head, configuration), context: await readContext(configuration.context, req) }
+    const request = { ...plainRequest(req, head, configuration), ...about }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
@@ -99,9 +101,9 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     if (setCookie !== undefined && isShown) res.appendHeader('Set-Cookie', setCookie)
     const wasAsked = isShown ? askedAgain(request) : undefined
     if (wasAsked !== undefined) res.appendHeader('Set-Cookie', wasAsked)
-    const pushed = await openPushedRequest(configuration, query, secret)
+    const pushed = await openPushedRequest(configuration, query, secret, about.address)
     const form = pushed?.form ?? query
-    const redirection = await readRedirection(configuration, form)
+    const redirection = await readRedirection(configuration, form, about)
     const request_uri = pushed && query.parameters.request_uri
     const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
     await handleKnown(endpoint, asked, redirection, req, res)

@@ -7,6 +7,7 @@
 import { digestOfSecret, isSecretHash, type ClientSecret } from './client-secrets.js'
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
+import type { Context } from './protocol.js'
 import { redirectUriFault, storedRedirectUriFault } from './redirect-uri.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
 import { Redacted } from './secrets.js'
@@ -91,8 +92,14 @@ export interface Client {
   readonly metadata: Omit<ClientMetadata, 'client_secret' | 'secrets'>
 }
 
-/** Finds a registered client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else. */
-export type FindClient = (client_id: string) => ClientMetadata | undefined | null | Promise<ClientMetadata | undefined | null>
+/**
+ * Finds a registered client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else. `context` is what the option `context` says
+ * of the request; empty where no request is known. A member that is null is as good as absent.
+ */
+export type FindClient = (
+  client_id: string,
+  about: { readonly context: Context },
+) => ClientMetadata | undefined | null | Promise<ClientMetadata | undefined | null>
 
 const memberNames: readonly string[] = [
   'client_id', 'client_secret', 'secrets', 'token_endpoint_auth_method', 'grant_types', 'redirect_uris', 'scope', 'defaultScope',
@@ -136,7 +143,8 @@ function readMembers(value: unknown, name: string, source: ClientSource, faultOf
   const members = assertObject(value, name)
   const client_id = members.client_id
   if (typeof client_id !== 'string' || !isClientId(client_id)) {
-    throw new ConfigurationError(`${name}.client_id must be 1 to 255 visible ASCII characters or spaces`)
+    const rule = 'client_id must be 1 to 255 visible ASCII characters or spaces'
+    throw new ConfigurationError(`${name}.${rule}`, rule)
   }
   const where = `client "${client_id}": `
   const reader = new OptionReader(members, where)
@@ -231,6 +239,7 @@ function readSecrets(members: Unchecked, where: string): readonly ClientSecret[]
       throw new ConfigurationError(
         `${where}client_secret is present but ${client_secret === '' ? 'empty' : 'not a string'}; is an environment variable not set? ` +
           "For a public client leave client_secret out and say token_endpoint_auth_method: 'none'",
+        'client_secret is present but empty, or not a string',
       )
     }
     secrets.push({ hash: digestOfSecret(client_secret) })
@@ -245,7 +254,8 @@ function readSecret(value: unknown, where: string): ClientSecret {
   assertKnownKeys(members, ['hash', 'expiresAt'], `${where}secrets`)
   const { hash } = members
   if (typeof hash !== 'string' || !isSecretHash(hash)) {
-    throw new ConfigurationError(`${where}secrets holds a hash that hashClientSecret did not make; a plain secret goes under client_secret`)
+    const rule = 'secrets holds a hash that hashClientSecret did not make; a plain secret goes under client_secret'
+    throw new ConfigurationError(`${where}${rule}`, rule)
   }
   const expiresAt = new OptionReader(members, `${where}secrets.`).whole('expiresAt', undefined, 0, Number.MAX_SAFE_INTEGER)
   return expiresAt === undefined ? { hash } : { hash, expiresAt }
@@ -253,12 +263,14 @@ function readSecret(value: unknown, where: string): ClientSecret {
 
 function assertSecretsFit(isPublic: boolean, method: string | undefined, secrets: readonly ClientSecret[], where: string): void {
   if (isPublic && secrets.length > 0) {
-    throw new ConfigurationError(`${where}has a secret and says token_endpoint_auth_method: 'none'; remove one of the two`)
+    const rule = "has a secret and says token_endpoint_auth_method: 'none'; remove one of the two"
+    throw new ConfigurationError(`${where}${rule}`, `it ${rule}`)
   }
   const needsSecret = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
   if (needsSecret && secrets.length === 0) {
     throw new ConfigurationError(
       `${where}has no secret; add client_secret or secrets, or say token_endpoint_auth_method: 'none' for a public client`,
+      'it has no secret',
     )
   }
 }
@@ -272,11 +284,13 @@ function readRedirectUris(
   const uris = reader.texts('redirect_uris') ?? []
   for (const uri of uris) {
     const fault = faultOf(uri)
-    if (fault !== undefined) throw new ConfigurationError(`${where}redirect_uris: "${uri}" ${fault}`)
+    if (fault !== undefined)
+      throw new ConfigurationError(`${where}redirect_uris: "${uri}" ${fault}`, 'redirect_uris holds one that may not be registered')
   }
   if (uris.length === 0 && grant_types.includes('authorization_code')) {
     throw new ConfigurationError(
       `${where}may use authorization_code but has no redirect_uris; add them, or say which grants it uses, as in grant_types: ['client_credentials']`,
+      'it may use authorization_code but has no redirect_uris',
     )
   }
   return uris
@@ -287,7 +301,8 @@ function readScope(members: Unchecked, name: 'scope' | 'defaultScope', where: st
   if (value === undefined) return undefined
   const scope = readScopeList(value)
   if (scope !== undefined) return scope
-  throw new ConfigurationError(`${where}${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`)
+  const rule = `${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`
+  throw new ConfigurationError(`${where}${rule}`, rule)
 }
 
 function readPkceRule(reader: OptionReader, isPublic: boolean, where: string): boolean {

@@ -5,7 +5,7 @@
  */
 import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
 import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
-import { createClientRegistry, type ClientRegistry } from './client-registry.js'
+import { createClientRegistry, type ClientRegistry, type StoredClients } from './client-registry.js'
 import type { Served } from './clients.js'
 import { readCors, type CorsOptions } from './cors.js'
 import { createEmit, type Emit } from './events.js'
@@ -33,6 +33,7 @@ import {
   readRealm,
   readScopes,
   readStore,
+  readStrangerScopes,
   readTrustProxy,
 } from './plain-options.js'
 import type { TransportPolicy } from './protocol.js'
@@ -42,6 +43,8 @@ import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
+import type { StrangerRules } from './stranger-metadata.js'
+import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
 import type { IssuingPolicy } from './tokens/issue.js'
@@ -62,6 +65,10 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly hasClientIdDocuments: boolean
   /** The schemes without a dot that clients of strangers may be redirected to. */
   readonly privateUseSchemes: ReadonlySet<string>
+  /** What strangers may have: clients that registered themselves, and metadata documents. Handlers narrow it when they are made. */
+  readonly strangers: { scopes: Scope }
+  /** Room for what strangers make the server remember. */
+  readonly rooms: StrangerRooms
   /** Milliseconds. */
   readonly callbackTimeout: number
   readonly checkScope: ServerOptions['checkScope']
@@ -88,12 +95,10 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly clientRecords: ClientRecords
   /** What clients have to fit. */
   readonly served: Served
-  /** Lets the next look-up of that client pass the cache. */
-  readonly forgetClient: (client_id: string) => void
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
+  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'strangerScopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -172,17 +177,38 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
   const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
+  const strangers = { scopes: readStrangerScopes(reader, scopes) }
+  const rooms = createStrangerRooms(clock)
   const privateUseSchemes = readPrivateUseSchemes(reader)
-  const keepFor = lifetimes.refreshTokenLifetime + 86_400
-  const documents = readClientIdDocuments(options, { ledger, clock, keepFor, privateUseSchemes })
+  const documents = readClientIdDocuments(options, {
+    ledger,
+    clock,
+    callbackTimeout,
+    room: rooms.documents,
+    rules: documentRules(strangers, served, privateUseSchemes),
+  })
   const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer, clock })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
-  // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
-  const isSearched = () => (options.clients === undefined && members.store !== undefined) || servedEndpoints.has('registration')
-  const stored = { find: (client_id: string) => clientRecords.findWithSource(client_id), isSearched }
+  const stored = storedClients(clientRecords, rooms, {
+    // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
+    isSearched: () => options.clients === undefined,
+    hasRegistration: () => servedEndpoints.has('registration'),
+    isEmpty: () => members.store === undefined && !clientRecords.hasWritten,
+  })
   return {
-    ...createClientRegistry(options.clients, { ...served, stored, documents, timeout: storeTimeout, cacheLifetime, emit, warn }),
+    ...createClientRegistry(options.clients, {
+      ...served,
+      stored,
+      documents,
+      strangerScopes: () => strangers.scopes,
+      timeout: storeTimeout,
+      cacheLifetime,
+      emit,
+      warn,
+    }),
+    strangers,
+    rooms,
     clientRecords,
     served,
     scopes,
@@ -266,6 +292,38 @@ function readClientIdDocuments(
   const options = value === true ? {} : value
   assertKnownKeys(assertObject(options, 'clientIdMetadataDocuments'), ['accept', 'fetch'], 'clientIdMetadataDocuments')
   return createClientIdDocuments(options, policy)
+}
+
+/** A client that is its document has nobody to share a secret with (draft §4.1). */
+function documentRules(
+  strangers: { readonly scopes: Scope },
+  { grantTypes, methods }: Served,
+  privateUseSchemes: ReadonlySet<string>,
+): () => StrangerRules {
+  const own = {
+    grantTypes,
+    methods: methods.filter((name) => name === 'none'),
+    privateUseSchemes,
+    defaultMethod: 'none',
+    onMistake: 'drop',
+  } as const
+  return () => ({ ...own, scopes: strangers.scopes })
+}
+
+/** The clients in the store. One that was authorised is a stranger no more, as far as room is concerned. */
+function storedClients(
+  records: ClientRecords,
+  { registrations }: StrangerRooms,
+  where: Pick<StoredClients, 'isSearched' | 'hasRegistration' | 'isEmpty'>,
+): StoredClients {
+  return {
+    ...where,
+    find: (client_id) => records.findWithSource(client_id),
+    async keepUntil(client_id, instant) {
+      await records.keepUntil(client_id, instant)
+      registrations.leave(client_id)
+    },
+  }
 }
 
 function defaultStore(clock: () => number, emit: Emit, warn: (message: string) => void): Store {

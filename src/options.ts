@@ -44,9 +44,9 @@ export interface EndpointPlaces {
 /** The options of a server. All are optional; durations are whole seconds unless another unit is named. */
 export interface ServerOptions {
   /**
-   * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces; what it
-   * throws is answered 500. Default: the clients that `saveClient` and `registerClient` put into the `store`; without that option none, with
-   * a warning.
+   * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces, and the `context` of
+   * the request; what it throws is answered 500. Default: the clients that `saveClient` and `registerClient` put into the `store`. What is said here of
+   * a client goes before what the client says of itself: `disabled: true` also stops a client that is a metadata document.
    */
   readonly clients?: readonly ClientMetadata[] | FindClient
   /** Whether a client may be the URL of a document about itself, that nobody has registered (draft-ietf-oauth-client-id-metadata-document). Default false. */
@@ -59,7 +59,8 @@ export interface ServerOptions {
   readonly privateUseSchemes?: readonly string[]
   /**
    * Seconds for which a client that was looked up, in the store or by a function, is not looked up again in this process. For as long a client that
-   * was deleted or disabled, and a secret that was withdrawn, is still accepted here. At most 300. Default 0: none.
+   * was deleted or disabled, and a secret that was withdrawn, is still accepted by other processes. Must be 0 with a `clients` function that takes the
+   * context. At most 300. Default 0: none.
    */
   readonly clientCacheLifetime?: number
   /**
@@ -69,6 +70,11 @@ export interface ServerOptions {
   readonly notBefore?: number
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
   readonly scopes?: readonly string[]
+  /**
+   * The most scope of a client that nobody has looked at: one that registered itself, or that is a metadata document. It gets what it asks for within
+   * these, when the person agrees. Default: all of `scopes`.
+   */
+  readonly strangerScopes?: readonly string[]
   /** What a scope token includes without saying so, as in `{ 'mcp:write': ['mcp:read'] }`; looked at by `requireAccessToken`. Default: nothing. */
   readonly implies?: Readonly<Record<string, readonly string[]>>
   /** The resources that tokens may be meant for (RFC 8707), as absolute URIs. Default: none, and the parameter `resource` is ignored. */

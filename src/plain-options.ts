@@ -30,6 +30,16 @@ export function readScopes(reader: OptionReader): Scope {
   return [...new Set(scopes)]
 }
 
+/** What strangers may have at the most: all, where the option is left out. */
+export function readStrangerScopes(reader: OptionReader, scopes: Scope): Scope {
+  const most = reader.texts('strangerScopes')
+  const unknown = most?.find((token) => !scopes.includes(token))
+  if (unknown === undefined) return most ?? scopes
+  throw new ConfigurationError(
+    `strangerScopes: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}; add it to the option scopes`,
+  )
+}
+
 export function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {
   const implied = Object.entries(assertObject(members.implies === undefined ? {} : members.implies, 'implies')).map(
     ([token, value]) => [token, readScopeList(value)] as const,

@@ -9,6 +9,7 @@
 import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import { isClientId } from '../clients.js'
+import type { LookUpRequest } from '../client-cache.js'
 import { InvalidClient, InvalidRequest } from '../errors.js'
 import { headerValues, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
@@ -52,7 +53,7 @@ export interface ClientAuthenticationMethod {
 export interface ClientAuthenticationPolicy {
   readonly clientAuthenticationMethods: readonly ClientAuthenticationMethod[]
   /** The client with that id, or undefined. Never called with what cannot be a client_id. */
-  readonly findClient: (client_id: string) => Awaitable<Client | undefined>
+  readonly findClient: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
   /** The slow hashes that a request for an unknown client has to wait for, where some client has them. */
   readonly decoyHashes: () => readonly string[]
   readonly clock: () => number

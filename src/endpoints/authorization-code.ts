@@ -77,9 +77,8 @@ export async function issueAuthorizationCode(options: ServerOptions, request: Au
   } as const
   // RFC 9126 §4: a request_uri is used once. Nothing can be refused after this.
   if (request.request_uri !== undefined) await closePushedRequest(configuration, request.request_uri, client.client_id)
-  // A client that registered itself is kept as long as what it was authorised for can live.
-  if (configuration.servedEndpoints.has('registration'))
-    await configuration.clientRecords.keepUntil(client.client_id, now + configuration.refreshTokenLifetime)
+  // A client of strangers is kept as long as what it was authorised for can live.
+  await configuration.keepClient(client, now + configuration.refreshTokenLifetime)
   await configuration.ledger.settle(undefined, () => ({ next: authorization, result: undefined }))
   configuration.emit({ type: 'code.issued', client_id: client.client_id, subject, authorization_id: id })
   return code

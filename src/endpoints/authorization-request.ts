@@ -7,6 +7,7 @@
  * @see RFC 6749 §4.1.2.1, RFC 7636 §4.3, RFC 8707 §2.1, OpenID Connect Core 1.0 §3.1.2.1 (`prompt`)
  */
 import type { CodeChallenge } from '../authorization.js'
+import type { LookUpRequest } from '../client-cache.js'
 import { isStranger, type Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError, UnauthorizedClient } from '../errors.js'
@@ -77,10 +78,10 @@ export interface CheckedRequest {
  *
  * @throws OAuthError that must not be sent to the redirection URI.
  */
-export async function readRedirection(configuration: Configuration, { parameters }: Form): Promise<Redirection> {
+export async function readRedirection(configuration: Configuration, { parameters }: Form, request?: LookUpRequest): Promise<Redirection> {
   const { client_id, redirect_uri, state } = parameters
   if (client_id === undefined) throw new InvalidRequest('client_id is required')
-  const client = await knownClient(configuration, client_id)
+  const client = await knownClient(configuration, client_id, request)
   return { client, redirect_uri: registeredRedirectUri(client, redirect_uri, configuration), state }
 }
 

@@ -3,14 +3,15 @@
  *
  * Both are known before anything else is judged. When one of them is wrong, nobody is redirected (RFC 6749 §4.1.2.1).
  */
+import type { LookUpRequest } from '../client-cache.js'
 import { isClientId, isStranger, type Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest } from '../errors.js'
 import { isRegisteredRedirectUri, redirectUriFault } from '../redirect-uri.js'
 
 /** @throws InvalidRequest for a client that does not exist, or is disabled. */
-export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown): Promise<Client> {
-  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id) : undefined
+export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown, request?: LookUpRequest): Promise<Client> {
+  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id, request) : undefined
   if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
   return client
 }

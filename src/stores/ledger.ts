@@ -161,12 +161,18 @@ export class Ledger {
     return isOurs(record, this.#settings.issuer)
   }
 
-  /** Keeps plain data under a random text of ours until `expiresAt`. */
+  /** Keeps plain data under a random text of ours until `expiresAt`. For a text that requests have in common see {@link rememberShared}. */
   async remember(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<void> {
+    if (await this.rememberShared(kind, text, data, expiresAt)) return
+    throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
+  }
+
+  /** Keeps plain data under a text that several requests may have in common. False where something is kept there already: nothing is written then. */
+  async rememberShared(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<boolean> {
     const record = this.#newRecord(kind, this.#textId(kind, text), data, expiresAt)
-    if (await callStore(this.#settings, (store) => store.create(record))) return
+    if (await callStore(this.#settings, (store) => store.create(record))) return true
     const stored = await this.#get(record.id)
-    if (stored?.version !== record.version) throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
+    return stored?.version === record.version
   }
 
   /** What is kept under a text, or undefined. Its expiry is the caller's to judge. */
