@@ -1,10 +1,16 @@
 /** What strangers can make an OAuth 1 server do, and how often: guess secrets (X18), guess verifiers (SM1), leave temporary credentials (X2). */
-import { expect, test } from '@jest/globals'
+import { expect, jest, test } from '@jest/globals'
 import { memoryStore, type FailureCounter, type ProtocolRequest } from '../../src/index.js'
-import { createAccessTokenResponse, createTemporaryCredentialsResponse, authorizeTemporaryCredentials } from '../../src/oauth1/index.js'
+import {
+  authorizeTemporaryCredentials,
+  createAccessTokenResponse,
+  createTemporaryCredentialsResponse,
+  temporaryCredentialsHandler,
+} from '../../src/oauth1/index.js'
 import { checkOAuth1 } from '../../src/oauth1/protected-resource.js'
 import { configureOAuth1 } from '../../src/oauth1/options.js'
 import { sizes } from '../security/sizes.js'
+import { Resources } from '../support/wire.js'
 import {
   authorized,
   callback,
@@ -172,6 +178,36 @@ test('X18 d: failedAuthenticationLimit is an option: a number, a counter, or fal
 test('X18 d: without an address there is no limit: a name alone is never locked', async () => {
   const server = oauth1Server()
   expect(await statuses(30, () => initiate(server, wrong))).toEqual({ 401: 30 })
+})
+
+test('X18 d: over HTTP the address is that of the peer, or the one that a trusted proxy names', async () => {
+  const warned = jest.spyOn(console, 'warn').mockImplementation(() => undefined)
+  const resources = new Resources()
+  const options = oauth1Server({ allowInsecureTransport: true, failedAuthenticationLimit: 2 }).options
+  const trusting = { ...options, trustProxy: (from: string) => from === '127.0.0.1' }
+  try {
+    for (const [used, expected] of [
+      [options, [401, 401, 429, 429]],
+      [trusting, [401, 401, 429, 200]],
+    ] as const) {
+      const { url } = await resources.listen(temporaryCredentialsHandler(used))
+      const send = async (signer: Signer, from: string) => {
+        const { headers } = signed(`${url}/`, signer, { protocol: { oauth_callback: callback } })
+        const forwarded = { ...(headers as Record<string, string>), 'x-forwarded-for': `198.51.100.1, ${from}\t` }
+        return (await fetch(url, { method: 'POST', headers: forwarded })).status
+      }
+      const answers = [
+        await send(wrong, address),
+        await send(wrong, address),
+        await send(client, address),
+        await send(client, '203.0.113.10'),
+      ]
+      expect(answers).toEqual(expected)
+    }
+  } finally {
+    await resources.close()
+    warned.mockRestore()
+  }
 })
 
 /** Exchanges with that verifier. */
