@@ -80,7 +80,7 @@ export interface ClientIdDocuments {
 export function createClientIdDocuments(options: ClientIdMetadataOptions, policy: ClientIdMetadataPolicy): ClientIdDocuments {
   const { ledger, clock, room, rules, callbackTimeout } = policy
   const fetches = new DocumentFetches(
-    async (url) => withinTime(callbackTimeout, () => (options.fetch ?? fetchPublic)(url), lateCallback),
+    async (url) => fetchedDocument(await withinTime(callbackTimeout, () => (options.fetch ?? fetchPublic)(url), lateCallback)),
     clock,
   )
   const recall = (client_id: string) => ledger.recall('client', recordText(client_id))
@@ -191,6 +191,14 @@ function storable({ metadata }: Client): JsonObject {
   return JSON.parse(JSON.stringify({ ...others, scope })) as JsonObject
 }
 
+/** What a function of the application returns is not yet what its type says. */
+function fetchedDocument(value: unknown): FetchedDocument {
+  const { document, headers = {} } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<string, unknown>>
+  if (document === undefined || typeof headers !== 'object' || headers === null)
+    throw new TypeError('fetch of the option clientIdMetadataDocuments must return { document, headers }, the document parsed')
+  return { document, headers: headers as FetchedDocument['headers'] }
+}
+
 async function fetchPublic(url: string): Promise<FetchedDocument> {
   return fetchJson(new URL(url), limits)
 }
@@ -236,7 +244,7 @@ function unusable(reason: string): InvalidRequest {
 
 /** RFC 9111 §5.2: as long as the headers allow, but neither for a moment nor for ever. */
 function cacheLifetime(headers: FetchedDocument['headers']): number {
-  const control = headers['cache-control'] ?? ''
+  const control = String(headers['cache-control'] ?? '')
   const maxAge = /(?:^|[\s,])no-(?:store|cache)\b/i.test(control)
     ? 0
     : Number(/(?:^|[\s,])max-age=(\d{1,9})/i.exec(control)?.[1] ?? shortestCache)
