@@ -244,7 +244,7 @@ function unusable(reason: string): InvalidRequest {
 
 /** RFC 9111 §5.2: as long as the headers allow, but neither for a moment nor for ever. */
 function cacheLifetime(headers: FetchedDocument['headers']): number {
-  const control = String(headers['cache-control'] ?? '')
+  const control = headers['cache-control'] ?? ''
   const maxAge = /(?:^|[\s,])no-(?:store|cache)\b/i.test(control)
     ? 0
     : Number(/(?:^|[\s,])max-age=(\d{1,9})/i.exec(control)?.[1] ?? shortestCache)
