@@ -80,7 +80,7 @@ export interface ClientIdDocuments {
 export function createClientIdDocuments(options: ClientIdMetadataOptions, policy: ClientIdMetadataPolicy): ClientIdDocuments {
   const { ledger, clock, room, rules, callbackTimeout } = policy
   const fetches = new DocumentFetches(
-    async (url) => withinTime(callbackTimeout, () => (options.fetch ?? fetchPublic)(url), lateCallback),
+    async (url) => fetchedDocument(await withinTime(callbackTimeout, () => (options.fetch ?? fetchPublic)(url), lateCallback)),
     clock,
   )
   const recall = (client_id: string) => ledger.recall('client', recordText(client_id))
@@ -189,6 +189,14 @@ function storable({ metadata }: Client): JsonObject {
   const { scope: _scope, defaultScope, ...others } = metadata
   const scope = Array.isArray(defaultScope) ? formatScope(defaultScope as readonly string[]) : ''
   return JSON.parse(JSON.stringify({ ...others, scope })) as JsonObject
+}
+
+/** What a function of the application returns is not yet what its type says. */
+function fetchedDocument(value: unknown): FetchedDocument {
+  const { document, headers = {} } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<string, unknown>>
+  if (document === undefined || typeof headers !== 'object' || headers === null)
+    throw new TypeError('fetch of the option clientIdMetadataDocuments must return { document, headers }, the document parsed')
+  return { document, headers: headers as FetchedDocument['headers'] }
 }
 
 async function fetchPublic(url: string): Promise<FetchedDocument> {

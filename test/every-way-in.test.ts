@@ -128,10 +128,9 @@ async function refreshToken(entry: Entry): Promise<string> {
   return (await site.server.token({ ...form, ...more }, headers)).json.refresh_token ?? ''
 }
 
-describe.each(Object.keys(ways))('every way in: a client of %s', (way) => {
-  test.each(Object.keys(endpoints))(`every way in: ${way}, at %s`, async (endpoint) => {
-    const entry = await (ways[way] as () => Promise<Entry>)()
-    const call = endpoints[endpoint] as Call
+describe.each(Object.entries(ways))('every way in: a client of %s', (way, enter) => {
+  test.each(Object.entries(endpoints))(`every way in: ${way}, at %s`, async (endpoint, call) => {
+    const entry = await enter()
     // A document is fetched where somebody is asked: elsewhere the client is known once it was authorised.
     const token = ['token', 'revocation'].includes(endpoint) ? await refreshToken(entry) : ''
     const good = await call(entry, token)

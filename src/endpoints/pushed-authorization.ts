@@ -134,7 +134,10 @@ async function openFor(
   const { isUsed, browser: owner, expiresAt, parameters, resource, client_id } = data
   if (isUsed === true || typeof expiresAt !== 'number' || clock() >= expiresAt) return undefined
   const form = {
-    parameters: { ...(parameters as Record<string, string>), client_id: typeof client_id === 'string' ? client_id : '' },
+    // Without a prototype, as those of a request are
+    parameters: Object.assign(Object.create(null) as Record<string, string>, parameters, {
+      client_id: typeof client_id === 'string' ? client_id : '',
+    }),
     resource: resource as readonly string[],
     audience: [],
     pairs: [],

@@ -144,8 +144,8 @@ async function attack(name: Attack, times: number): Promise<AttackReport> {
       if ((status === 429 || status === 503) && !(Number(headers['Retry-After']) > 0)) report.withoutRetryAfter++
     }
     if (Math.floor(n / perSecond) !== Math.floor((n + atOnce) / perSecond)) now++
-    if (n % Math.max(atOnce, times / 50) >= atOnce) continue
     if (!(await isRightfulServed())) report.rightfulRefused++
+    if ((n + atOnce) % Math.floor(times / 10) >= atOnce) continue
     globalThis.gc?.()
     report.heap = Math.max(report.heap, process.memoryUsage().heapUsed)
     report.keptBytes = Math.max(report.keptBytes, keptBytes() - before)

@@ -1,5 +1,5 @@
 /** Clients that are metadata documents, as strangers use and abuse them: what is kept, what is fetched, who is kept out, and who can stop them. */
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, describe, expect, test } from '@jest/globals'
 import { setTimeout } from 'node:timers/promises'
 import type { ClientIdMetadataOptions } from '../../src/client-id-metadata.js'
 import { configure } from '../../src/configuration.js'
@@ -25,6 +25,8 @@ import {
   web,
   type TestServer,
 } from '../support/server.js'
+import { Resources } from '../support/wire.js'
+import { authorizePath, startSite } from './site.js'
 
 const client_id = 'https://client.example/oauth/client.json'
 const grant_types = ['authorization_code', 'refresh_token']
@@ -205,6 +207,25 @@ describe('X6 nobody keeps others out', () => {
     }
     const statuses = await Promise.all(Array.from({ length: 50 }, (_, n) => subject.ask(popular, `203.0.113.${n}`)))
     expect([subject.fetched.length, statuses.every((status) => status === 200)]).toEqual([1, true])
+  })
+})
+
+describe('X6 over HTTP', () => {
+  const resources = new Resources()
+  afterEach(() => resources.close())
+
+  test('X6 the address of the visitor counts at the authorization endpoint, and the context reaches the clients function', async () => {
+    const seen: unknown[] = []
+    const fetch = (url: string) => Promise.resolve({ document: documentOf(url), headers: {} })
+    const clients: ServerOptions['clients'] = (_id, { context }) => void seen.push(context.tenant)
+    const site = await startSite(resources, { clients, clientIdMetadataDocuments: { fetch }, context: () => ({ tenant: 'a' }) })
+    const from = async (address: string, id: string) =>
+      (await site.browser().go(authorizePath({ client_id: id }), { headers: { 'x-forwarded-for': address } })).status
+    const statuses: number[] = []
+    for (let n = 0; n < 11; n++) statuses.push(await from('203.0.113.9', `https://popular.example/${n}`))
+    expect(statuses).toEqual([...Array<number>(10).fill(200), 503])
+    expect(await from('198.51.100.1', 'https://popular.example/client')).toBe(200)
+    expect(new Set(seen)).toEqual(new Set(['a']))
   })
 })
 
