@@ -6,6 +6,7 @@ import {
   AccessDenied,
   authorizationHandler,
   authorizationResponse,
+  createMetadataResponse,
   InvalidClient,
   OAuthError,
   type AuthorizationRequest,
@@ -303,6 +304,30 @@ describe('M7 authorizationResponse', () => {
     const { options } = testServer({ clients: [{ ...native, redirect_uris: [uri] }] })
     const url = await authorizationResponse(options, { ...request, client_id: 'native', redirect_uri: uri, subject: 'alice' })
     expect(url).toMatch(/^https:\/\/client\.example\/cb\?tenant=a&code=[^&]+&state=s%26%3D%23$/)
+  })
+
+  test('U14 state that never came is left out, and one that is empty likewise', async () => {
+    const { options } = testServer({ issuer })
+    const { state: _state, ...rest } = request
+    for (const answer of [{ subject: 'alice' }, { error: new AccessDenied() }])
+      expect(await authorizationResponse(options, { ...rest, ...answer })).not.toContain('state')
+    const site = await startSite(resources)
+    expect((await site.browser().decide(authorizePath({ state: '' }))).location).not.toContain('state')
+  })
+
+  test('U14 the metadata promise iss where a handler of ours answers, or the option says so, and nowhere else', async () => {
+    const promised = (server: ServerOptions) =>
+      (
+        JSON.parse(createMetadataResponse(server, { method: 'GET', url: '/', headers: {} }).body) as {
+          authorization_response_iss_parameter_supported?: boolean
+        }
+      ).authorization_response_iss_parameter_supported
+    const { options: byHand } = testServer({ issuer })
+    expect(promised(byHand)).toBeUndefined()
+    authorizationHandler(byHand, alice)
+    expect(promised(byHand)).toBe(true)
+    expect(promised(testServer({ issuer, endpoints: { authorization: '/consent' } }).options)).toBe(true)
+    expect(promised((await startSite(resources)).server.options)).toBe(true)
   })
 
   test('M7 the site answers with iss where the request is wrong, too', async () => {
