@@ -7,6 +7,7 @@ import {
   readClient,
   type Client,
   type ClientMetadata,
+  type ClientQuestion,
   type ClientSource,
   type FindClient,
   type Served,
@@ -25,7 +26,7 @@ export interface ClientRegistry {
    *
    * @throws ServerError when the application's function fails, TemporarilyUnavailable when it does not answer in time.
    */
-  readonly findClient: (client_id: string) => Awaitable<Client | undefined>
+  readonly findClient: (client_id: string, asked?: ClientQuestion) => Awaitable<Client | undefined>
   /** The same, when somebody is about to be asked: a client that is a document is read anew. */
   readonly findClientToAuthorize: (client_id: string) => Awaitable<Client | undefined>
   /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */

@@ -12,7 +12,8 @@ import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError, UnauthorizedClient } from '../errors.js'
 import type { Form, Parameters } from '../protocol.js'
 import { grantableResources } from '../resources.js'
-import { grantableScope, intersectScope, parseScope, type Scope } from '../scope.js'
+import { grantableScope, type Scope } from '../scope.js'
+import { allowedScopeOf, readAskedScope } from './asked-scope.js'
 import { knownClient, readChallenge, registeredRedirectUri } from './authorization-code.js'
 
 /** Where the answer goes. */
@@ -85,8 +86,8 @@ export function readAuthorizationRequest(configuration: Configuration, client: C
   if (parameters.request !== undefined) throw new OAuthError('request_not_supported', 'request objects are not supported')
   if (!client.grant_types.includes('authorization_code') || !configuration.grants.has('authorization_code')) throw new UnauthorizedClient()
   const pkce = readChallenge(client, parameters)
-  const requested = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
-  const allowed = intersectScope(configuration.scopes, client.scope)
+  const requested = readAskedScope(configuration, client, parameters.scope)
+  const allowed = allowedScopeOf(configuration, client, requested)
   return {
     pkce,
     scope: grantableScope({ requested, allowed, fallback: client.defaultScope }),
