@@ -213,7 +213,7 @@ describe('SM3 a validated request', () => {
     const context = { tenant: 'acme' }
     const request = { ...formRequest({ ...exchange(code), client_id: 'native' }), context }
     const validated = await validateTokenRequest(server.options, request)
-    expect({ ...validated }).toEqual({
+    expect(Object.fromEntries(Object.entries(validated))).toEqual({
       client_id: native.client_id,
       grant_type: 'authorization_code',
       subject: 'alice',
