@@ -8,6 +8,7 @@ import { digestOfSecret, isSecretHash, type ClientSecret } from './client-secret
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
 import type { Context } from './protocol.js'
+import { assertPublicKeys, type PublicKeySet } from './public-keys.js'
 import { redirectUriFault, storedRedirectUriFault } from './redirect-uri.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
 import { Redacted } from './secrets.js'
@@ -41,6 +42,12 @@ export interface ClientMetadata {
   readonly rotateRefreshTokens?: boolean
   /** Lifetime of its access tokens in seconds. Default: the grant's or the server's. */
   readonly accessTokenLifetime?: number
+  /** How long its Authorizations may be refreshed in all, in seconds. Default: the server's. */
+  readonly refreshTokenLifetime?: number
+  /** How long its refresh tokens may lie unused, in seconds. Default: the server's. */
+  readonly refreshTokenIdleLifetime?: number
+  /** Its public keys (RFC 7517 §5), for methods that verify what it has signed. Private and symmetric keys are refused. */
+  readonly jwks?: PublicKeySet
   /** True: it authenticates nowhere. */
   readonly disabled?: boolean
   /** True: it may introspect every token, as a resource server does (RFC 7662). */
@@ -86,6 +93,8 @@ export interface Client {
   readonly require_pushed_authorization_requests: boolean
   readonly rotateRefreshTokens: boolean | undefined
   readonly accessTokenLifetime: number | undefined
+  readonly refreshTokenLifetime: number | undefined
+  readonly refreshTokenIdleLifetime: number | undefined
   readonly disabled: boolean
   readonly introspect: boolean
   /** What was registered, without secrets. */
@@ -103,9 +112,11 @@ export type FindClient = (
 
 const memberNames: readonly string[] = [
   'client_id', 'client_secret', 'secrets', 'token_endpoint_auth_method', 'grant_types', 'redirect_uris', 'scope', 'defaultScope',
-  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
+  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'refreshTokenLifetime', 'refreshTokenIdleLifetime', 'jwks', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
   'policy_uri', 'tos_uri', 'contacts', 'response_types', 'software_id', 'software_version', 'extra',
 ] satisfies (keyof ClientMetadata)[] // prettier-ignore
+
+const year = 31_536_000
 
 // RFC 6749 Appendix A.1: client-id = *VSCHAR; VSCHAR = %x20-7E
 const clientId = /^[\x20-\x7e]{1,255}$/
@@ -152,6 +163,7 @@ function readMembers(value: unknown, name: string, source: ClientSource, faultOf
   const secrets = readSecrets(members, where)
   const isPublic = token_endpoint_auth_method === 'none'
   assertSecretsFit(isPublic, token_endpoint_auth_method, secrets, where)
+  assertPublicKeys(members.jwks, `${where}jwks`)
   const grant_types = reader.texts('grant_types') ?? ['authorization_code']
   return {
     client_id,
@@ -166,7 +178,9 @@ function readMembers(value: unknown, name: string, source: ClientSource, faultOf
     require_pkce: readPkceRule(reader, isPublic, where),
     require_pushed_authorization_requests: reader.boolean('require_pushed_authorization_requests', false),
     rotateRefreshTokens: reader.boolean('rotateRefreshTokens', undefined),
-    accessTokenLifetime: reader.whole('accessTokenLifetime', undefined, 1, 31_536_000),
+    accessTokenLifetime: reader.whole('accessTokenLifetime', undefined, 1, year),
+    refreshTokenLifetime: reader.whole('refreshTokenLifetime', undefined, 1, 100 * year),
+    refreshTokenIdleLifetime: reader.whole('refreshTokenIdleLifetime', undefined, 1, 100 * year),
     disabled: reader.boolean('disabled', false),
     introspect: reader.boolean('introspect', false),
     metadata: withoutSecrets(members as unknown as ClientMetadata),

@@ -26,6 +26,7 @@ import {
   assertClock,
   readEndpoints,
   readErrorUri,
+  readIgnoredScopes,
   readImplies,
   readInsecureTransport,
   readIssuer,
@@ -38,7 +39,7 @@ import {
 } from './plain-options.js'
 import type { TransportPolicy } from './protocol.js'
 import { readResources, type KnownResources } from './resources.js'
-import type { Scope } from './scope.js'
+import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { memoryStore } from './stores/memory.js'
@@ -54,6 +55,8 @@ import type { ReadingPolicy } from './tokens/read.js'
 /** Options that were checked, with every default in place. */
 export interface Configuration extends TransportPolicy, ClientAuthenticationPolicy, ClientRegistry, IssuingPolicy, ReadingPolicy {
   readonly scopes: Scope
+  /** Scopes that are dropped from requests. */
+  readonly ignoredScopes: ReadonlySet<string>
   readonly implies: ReadonlyMap<string, Scope>
   readonly resources: KnownResources
   readonly grants: ReadonlyMap<string, Grant>
@@ -98,7 +101,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'strangerScopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
+  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'strangerScopes', 'ignoredScopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
   'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
@@ -168,12 +171,14 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const grants = readGrants(members, refreshable)
   for (const { warning } of grants.values()) if (warning !== undefined) warn(warning)
   const scopes = readScopes(reader)
+  const ignoredScopes = readIgnoredScopes(reader, scopes)
   const tokenTypes = [bearer(), mac()]
   const tokenType = readTokenType(members, tokenTypes)
   const accessTokenFormat = readFormat(options.accessTokens)
   assertFormatFits(accessTokenFormat, tokenType, issuer)
   const clientAuthenticationMethods = readMethods(members)
-  const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
+  const known = [...scopes, ...(grants.has('refresh_token') ? [offlineAccess] : []), ...ignoredScopes]
+  const served = { scopes: known, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
   const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
   const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
@@ -212,6 +217,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     clientRecords,
     served,
     scopes,
+    ignoredScopes,
     implies: readImplies(members, scopes),
     resources: readResources(reader.texts('resources') ?? []),
     grants,
@@ -230,6 +236,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     servedEndpoints,
     requirePushedAuthorizationRequests: reader.boolean('requirePushedAuthorizationRequests', false),
     ledger,
+    claimOnce: (namespace, value, expiresAt) => ledger.claimOnce(namespace, value, expiresAt),
     callbackTimeout,
     notBefore,
     usesDefaultStore: members.store === undefined,

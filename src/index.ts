@@ -39,6 +39,8 @@ export { tokenVerifier } from './endpoints/token-verifier.js'
 export type { TokenVerifier, TokenVerifierOptions } from './endpoints/token-verifier.js'
 export { issueAuthorizationCode } from './endpoints/authorization-code.js'
 export type { AuthorizationCodeRequest } from './endpoints/authorization-code.js'
+export { issueTokens } from './endpoints/issue-tokens.js'
+export type { TokenResponse, TokensRequest } from './endpoints/issue-tokens.js'
 export { listAuthorizations, revokeAuthorizations } from './endpoints/authorizations.js'
 export type { AuthorizationFilter, AuthorizationSummary, RevocationFilter } from './endpoints/authorizations.js'
 export { deleteClient, findClient, registerClient, saveClient } from './endpoints/clients.js'
@@ -63,8 +65,15 @@ export type { Continuation, Grant, GrantDecision, GrantRequest, NewAuthorization
 // Client authentication
 export { clientSecretBasic, clientSecretPost } from './client-authentication/client-secret.js'
 export { none } from './client-authentication/none.js'
-export type { ClientAuthenticationMethod, ClientAuthenticationRequest, PresentedCredentials } from './client-authentication/method.js'
+export type {
+  ClientAuthenticationMethod,
+  ClientAuthenticationRequest,
+  ClientAuthenticationServer,
+  PresentedCredentials,
+} from './client-authentication/method.js'
+export type { LookUpRequest } from './client-cache.js'
 export type { Client, ClientMetadata, FindClient, StoredClient } from './clients.js'
+export type { PublicKeySet } from './public-keys.js'
 export type { ClientSecret } from './client-secrets.js'
 
 // Access tokens

@@ -75,6 +75,11 @@ export interface ServerOptions {
    * these, when the person agrees. Default: all of `scopes`.
    */
   readonly strangerScopes?: readonly string[]
+  /**
+   * Scope tokens that are dropped from requests, as if they had not been sent, for clients that always ask for them: `['openid', 'profile']`. Any other
+   * unknown scope is refused. `offline_access` needs no entry: it is allowed wherever a client may refresh, and otherwise dropped. Default: none.
+   */
+  readonly ignoredScopes?: readonly string[]
   /** What a scope token includes without saying so, as in `{ 'mcp:write': ['mcp:read'] }`; looked at by `requireAccessToken`. Default: nothing. */
   readonly implies?: Readonly<Record<string, readonly string[]>>
   /** The resources that tokens may be meant for (RFC 8707), as absolute URIs. Default: none, and the parameter `resource` is ignored. */
@@ -115,7 +120,8 @@ export interface ServerOptions {
   readonly refreshTokenIdleLifetime?: number
   /**
    * How long a client that lost the answer to a refresh may ask for it again. 0 is strict: any second use ends the Authorization, even the
-   * innocent retry. Otherwise a thief who always refreshes within the window, before the client does, is not noticed. At most 600. Default 30.
+   * innocent retry. Otherwise a thief who always refreshes within the window, before the client does, is not noticed. `clockTolerance` is added, because
+   * another machine may answer the retry: with the defaults it is 35 seconds. At most 600. Default 30.
    */
   readonly refreshRetryWindow?: number
   /** Whether confidential clients get a new refresh token at each refresh; public clients always do (RFC 9700 §4.14.2). Default true. */
@@ -133,8 +139,9 @@ export interface ServerOptions {
   /** False answers every token request 503 `temporarily_unavailable`: for maintenance. */
   readonly available?: () => boolean
   /**
-   * How many failed authentications a minute one client, or one user name, may have from one address before the answer is 429; a counter of your own, for
-   * several processes; or false for no limit. Default 20.
+   * How many wrong secrets a minute one client, or one user name, may have from one address before the answer is 429. A success forgives them. Over all
+   * names together, one address may have ten times as many. Or a counter of your own, for several processes, which counts for each name from each address;
+   * or false for no limit. Default 20.
    */
   readonly failedAuthenticationLimit?: number | FailureCounter | false
   /** Which web pages may call the endpoints from a browser. Default: none. */

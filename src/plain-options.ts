@@ -40,6 +40,16 @@ export function readStrangerScopes(reader: OptionReader, scopes: Scope): Scope {
   )
 }
 
+/** Scopes that are dropped from requests. */
+export function readIgnoredScopes(reader: OptionReader, scopes: Scope): ReadonlySet<string> {
+  const ignored = reader.texts('ignoredScopes') ?? []
+  for (const token of ignored) {
+    if (!isScopeToken(token)) throw new ConfigurationError('ignoredScopes must hold one scope token each (RFC 6749 §3.3)')
+    if (scopes.includes(token)) throw new ConfigurationError(`ignoredScopes: "${token}" is among scopes too; remove it from one of the two`)
+  }
+  return new Set(ignored)
+}
+
 export function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {
   const implied = Object.entries(assertObject(members.implies === undefined ? {} : members.implies, 'implies')).map(
     ([token, value]) => [token, readScopeList(value)] as const,

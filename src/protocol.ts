@@ -249,6 +249,15 @@ function mayRepeat(name: string): name is 'resource' | 'audience' {
   return name === 'resource' || name === 'audience'
 }
 
+/** Parameters that are lists of words: without a word, each is empty. */
+const lists = new Set(['scope', 'prompt', 'ui_locales', 'claims_locales', 'acr_values', 'resource', 'audience'])
+const blank = /^[ \t]*$/
+
+/** RFC 6749 §3.2: a parameter without a value is treated as if it were omitted. */
+function isEmpty(name: string, value: string): boolean {
+  return value === '' || (lists.has(name) && blank.test(value))
+}
+
 function collect(pairs: readonly Pair[]): Form {
   if (pairs.length > maxParameters) throw new InvalidRequest('the body has too many parameters')
   const parameters = Object.create(null) as Partial<Record<string, string>>
@@ -256,14 +265,13 @@ function collect(pairs: readonly Pair[]): Form {
   const seen = new Set<string>()
   for (const [name, value] of pairs) {
     if (mayRepeat(name)) {
-      if (value !== '') repeatable[name].push(value)
+      if (!isEmpty(name, value)) repeatable[name].push(value)
       continue
     }
     // RFC 6749 §3.2: parameters must not be included more than once (twice is judged before empty)
     if (seen.has(name)) throw new InvalidRequest('a parameter is included more than once')
     seen.add(name)
-    // RFC 6749 §3.2: a parameter without a value is treated as if it were omitted
-    if (value !== '') parameters[name] = value
+    if (!isEmpty(name, value)) parameters[name] = value
   }
   return { parameters, resource: repeatable.resource, audience: repeatable.audience, pairs }
 }

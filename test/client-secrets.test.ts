@@ -74,7 +74,8 @@ describe('one refusal for all', () => {
       await tryBasic(server, 'wrong', 'disabled'),
       await tryBasic(server, generated, 'expired'),
       await tryBasic(server, client_secret, 'post'),
-      await tryBasic(server, '', 'native'),
+      await tryBasic(server, 'any', 'native'),
+      await tryBasic(server, '', 'machine'),
       await server.token({ grant_type, client_id: 'unknown', client_secret }),
       await server.token({ grant_type, client_id: 'machine' }),
       await server.token({ grant_type, client_id: 'unknown' }),
@@ -126,8 +127,15 @@ describe('one refusal for all', () => {
         return false
       },
     }
-    const policy = { ...registry, clientAuthenticationMethods: [counting], clock: () => start, failures: undefined }
-    const authenticate = async () => authenticateClient({ headers: {}, parameters: {} }, policy)
+    const policy = {
+      ...registry,
+      clientAuthenticationMethods: [counting],
+      clock: () => start,
+      issuer: undefined,
+      claimOnce: () => Promise.resolve(true),
+      failures: undefined,
+    }
+    const authenticate = async () => authenticateClient({ headers: {}, parameters: {}, context: {} }, policy)
     await expect(authenticate()).rejects.toThrow('client authentication failed')
     return work
   }

@@ -108,6 +108,10 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     [new Date(), 'notBefore must be a whole number from 0 to 9007199254740991, not an object'],
     [1.5, 'notBefore must be a whole number from 0 to 9007199254740991, not 1.5'],
   ],
+  ignoredScopes: [
+    ['openid', 'ignoredScopes must be an array of strings that are not empty, not a string'],
+    [['open id'], 'ignoredScopes must hold one scope token each (RFC 6749 §3.3)'],
+  ],
   scopes: [
     ['read', 'scopes must be an array of strings that are not empty, not a string'],
     [[7], 'scopes must be an array of strings that are not empty, not an array'],

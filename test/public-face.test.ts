@@ -12,7 +12,7 @@ const values = [
   'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse', 'createMetadataResponse', 'createJwksResponse',
   'validateTokenRequest', 'grantResponse', 'errorResponse',
   // For the application
-  'issueAuthorizationCode', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
+  'issueAuthorizationCode', 'issueTokens', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
   'deleteClient', 'findClient', 'registerClient', 'saveClient', 'tokenVerifier',
   // Grants
   'authorizationCode', 'refreshToken', 'clientCredentials', 'password',
@@ -33,6 +33,7 @@ const types = [
   'ClientIdMetadataOptions', 'FetchedDocument',
   'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
   'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',
+  'TokenResponse', 'TokensRequest',
   // Options, events, errors
   'ServerOptions', 'CorsOptions', 'EndpointPlaces', 'FailureCounter', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
   'ErrorCode', 'OAuthErrorDetails', 'Scope',
@@ -40,8 +41,8 @@ const types = [
   'Grant', 'GrantRequest', 'GrantDecision', 'NewAuthorization', 'Continuation', 'Repetition', 'Refusal',
   'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions', 'PasswordOptions',
   // Clients and their authentication
-  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient',
-  'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'PresentedCredentials',
+  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient', 'LookUpRequest', 'PublicKeySet',
+  'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'ClientAuthenticationServer', 'PresentedCredentials',
   // Tokens, stores, records
   'TokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'FormatServer', 'OpaqueOptions',
   'JwtFormat', 'JwtOptions', 'ClaimsOptions', 'KeyInput', 'SigningAlgorithm', 'SigningKeyOptions',

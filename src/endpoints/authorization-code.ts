@@ -12,8 +12,9 @@ import { newAuthorizationId, newSecretText } from '../credentials.js'
 import { InvalidRequest, InvalidScope, OAuthError, UnauthorizedClient } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { grantableResources } from '../resources.js'
-import { grantableScope, intersectScope, parseScope, type Scope } from '../scope.js'
+import { grantableScope, parseScope, type Scope } from '../scope.js'
 import { sha256 } from '../secrets.js'
+import { allowedScopeOf, withoutIgnored } from './asked-scope.js'
 import { readChallenge } from './code-challenge.js'
 import { closePushedRequest } from './pushed-authorization.js'
 import { knownClient, registeredRedirectUri } from './redirection.js'
@@ -97,8 +98,11 @@ function assertTexts(request: AuthorizationCodeRequest): void {
   }
 }
 
-function readScope({ scopes }: Configuration, client: Client, scope: string | Scope | undefined): Scope {
+/** What the application names is granted and no more: a scope of which nothing is left does not become all that the client may have. */
+export function readScope(configuration: Configuration, client: Client, scope: string | Scope | undefined): Scope {
   if (scope !== undefined && typeof scope !== 'string' && !Array.isArray(scope)) throw new InvalidScope()
-  const requested = scope === undefined ? undefined : parseScope(typeof scope === 'string' ? scope : scope.join(' '))
-  return grantableScope({ requested, allowed: intersectScope(scopes, client.scope), fallback: client.defaultScope })
+  const text = typeof scope === 'object' ? scope.join(' ') : scope
+  if (text !== undefined && text !== '' && text.trim() === '') throw new InvalidScope(undefined, { reason: 'the scope is blank' })
+  const requested = text === undefined ? undefined : withoutIgnored(configuration, client, parseScope(text))
+  return grantableScope({ requested, allowed: allowedScopeOf(configuration, client, requested), fallback: client.defaultScope })
 }

@@ -14,8 +14,9 @@ import { InvalidRequest, OAuthError, UnauthorizedClient } from '../errors.js'
 import type { Form, Parameters } from '../protocol.js'
 import { isOnLoopback, isWebPage } from '../redirect-uri.js'
 import { grantableResources } from '../resources.js'
-import { grantableScope, intersectScope, parseScope, type Scope } from '../scope.js'
+import { grantableScope, type Scope } from '../scope.js'
 import { visibleText } from '../visible-text.js'
+import { allowedScopeOf, readAskedScope } from './asked-scope.js'
 import { readChallenge } from './code-challenge.js'
 import { knownClient, registeredRedirectUri } from './redirection.js'
 
@@ -104,8 +105,8 @@ export function readAuthorizationRequest(configuration: Configuration, client: C
   if (!client.grant_types.includes('authorization_code') || !configuration.grants.has('authorization_code')) throw new UnauthorizedClient()
   const isSilent = readPrompt(parameters.prompt)
   const pkce = readChallenge(client, parameters)
-  const requested = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
-  const allowed = intersectScope(configuration.scopes, client.scope)
+  const requested = readAskedScope(configuration, client, parameters.scope)
+  const allowed = allowedScopeOf(configuration, client, requested)
   return {
     pkce,
     isSilent,

@@ -9,6 +9,7 @@ import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { offlineAccess } from '../scope.js'
 import { isRead, notRead, readMaxAge, type CacheOptions } from './jwks.js'
 
 /**
@@ -25,7 +26,7 @@ export function createMetadataResponse(options: ServerOptions, request: Protocol
 
 /** @throws ConfigurationError without `issuer`. */
 function metadata(configuration: Configuration): object {
-  const { issuer, scopes, grants, clientAuthenticationMethods } = configuration
+  const { issuer, grants, clientAuthenticationMethods } = configuration
   if (issuer === undefined) throw new ConfigurationError('metadata needs the option issuer, the https URL of this server (RFC 8414 §2)')
   const methods = clientAuthenticationMethods.map(({ name }) => name)
   const secretMethods = methods.filter((name) => name !== 'none')
@@ -49,13 +50,19 @@ function metadata(configuration: Configuration): object {
     authorization_response_iss_parameter_supported: hasCodes && isServed(configuration, 'authorization') ? true : undefined,
     // RFC 9728 §4
     protected_resources: configuration.resources.size === 0 ? undefined : [...configuration.resources.values()],
-    scopes_supported: scopes.length === 0 ? undefined : scopes,
+    scopes_supported: supportedScopes(configuration),
     // RFC 8414 §2: response_types_supported is required; a server without codes has none
     response_types_supported: hasCodes ? ['code'] : [],
     response_modes_supported: hasCodes ? ['query'] : undefined,
     grant_types_supported: [...grants.keys()],
     code_challenge_methods_supported: hasCodes ? ['S256'] : undefined,
   })
+}
+
+/** OpenID Connect Core §11: `offline_access` is a scope of the server, wherever there are refresh tokens. */
+function supportedScopes({ scopes, grants }: Configuration): readonly string[] | undefined {
+  const supported = grants.has('refresh_token') && !scopes.includes(offlineAccess) ? [...scopes, offlineAccess] : scopes
+  return supported.length === 0 ? undefined : supported
 }
 
 /** The endpoints that may be advertised, and where they are unless the option `endpoints` says otherwise. */

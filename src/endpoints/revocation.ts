@@ -54,7 +54,7 @@ async function revokeRefreshToken(configuration: Configuration, client: Client, 
   })
 }
 
-/** A self-contained token is noted as revoked: in its Authorization, or as a guard where it has none. Who does not ask the store goes on to accept it. */
+/** A self-contained token is noted as revoked, and too many of them end their Authorization: in its Authorization, or as a guard where it has none. Who does not ask the store goes on to accept it. */
 async function revokeSelfContained(configuration: Configuration, client: Client, token: SelfContainedReading): Promise<void> {
   const { authorization_id, jti, expiresAt } = token
   const { clock, ledger, emit } = configuration
@@ -88,5 +88,9 @@ async function change(
   )
   if (changed === undefined) return
   const subject = changed.subject === undefined ? {} : { subject: changed.subject }
-  emit({ type, client_id: client.client_id, authorization_id: id, ...subject })
+  const happened =
+    changed.revokedAt === undefined || type === 'authorization.revoked'
+      ? { type }
+      : { type: 'authorization.revoked' as const, reason: 'too many of its self-contained tokens were revoked one by one' }
+  emit({ ...happened, client_id: client.client_id, authorization_id: id, ...subject })
 }

@@ -34,6 +34,7 @@ export const workings = [
 ] // prettier-ignore
 /** What several strategies of a folder are made of, or one that is too long for a file. */
 export const parts = [
+  'client-authentication/basic-credentials.ts',
   'stores/document.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/schema.ts',
   'stores/server-time.ts', 'stores/upkeep.ts', 'tokens/claims.ts',
 ] // prettier-ignore
