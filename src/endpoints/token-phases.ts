@@ -8,6 +8,7 @@ import { configure } from '../configuration.js'
 import { toOAuthError, UnvalidatedRequest, type OAuthError } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import type { AcceptedRequest } from './accepted-request.js'
 import { readClientRequest, reportRefusal } from './client-request.js'
 import { accept, callBeforeGrant, rehearse, settle } from './token.js'
@@ -34,8 +35,9 @@ const errorUris = new WeakMap<OAuthError, string>()
  */
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
   const configuration = configure(options)
+  const received = receivedRequest(request)
   try {
-    const accepted = accept(configuration, await readClientRequest(configuration, 'token', request))
+    const accepted = accept(configuration, await readClientRequest(configuration, 'token', received))
     await callBeforeGrant(accepted)
     await rehearse(accepted)
     const result = new ValidatedTokenRequest(accepted)
