@@ -4,7 +4,7 @@ import connect from 'connect'
 import express from 'express'
 import express4 from 'express4'
 import { METHODS, Agent, request as httpRequest, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
-import { requireAccessToken, type AccessTokenRequirement, type Guard, type HostRequest } from '../src/index.js'
+import { requireAccessToken, type AccessTokenRequirement, type Guard } from '../src/index.js'
 import { basic, machine, testServer } from './support/server.js'
 import { Resources } from './support/wire.js'
 

@@ -13,7 +13,6 @@ import {
   OAuthError,
   tokenHandler,
   validateTokenRequest,
-  type HostRequest,
   type ProtocolRequest,
   type ServerOptions,
 } from '../src/index.js'
