@@ -7,7 +7,7 @@ import type { ClientAuthenticationPolicy } from './client-authentication/method.
 import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
 import { createClientRegistry, type ClientRegistry, type StoredClients } from './client-registry.js'
 import type { Served } from './clients.js'
-import { readCors, type CorsOptions } from './cors.js'
+import { readCors, type CorsPolicy } from './cors.js'
 import { createEmit, type Emit } from './events.js'
 import type { Grant } from './grants/grant.js'
 import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
@@ -89,11 +89,13 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly available: ServerOptions['available']
   /** All types that resources accept; the Authorization scheme decides. */
   readonly tokenTypes: readonly TokenType[]
-  readonly cors: CorsOptions | undefined
+  readonly cors: CorsPolicy | undefined
   readonly endpoints: EndpointPlaces
   readonly requirePushedAuthorizationRequests: boolean
   /** The endpoints that have a handler. Handlers note themselves here when they are made; nothing else changes after the start. */
   readonly servedEndpoints: Set<string>
+  /** The resources of which a guard accepts tokens in a form body; `''` for a guard that names none. Guards note themselves here when they are made. */
+  readonly bodyTokenResources: Set<string>
   /** The clients that are kept in the store. */
   readonly clientRecords: ClientRecords
   /** What clients have to fit. */
@@ -172,6 +174,10 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   for (const { warning } of grants.values()) if (warning !== undefined) warn(warning)
   const scopes = readScopes(reader)
   const ignoredScopes = readIgnoredScopes(reader, scopes)
+  if (scopes.includes('openid'))
+    warn(
+      'scopes has "openid", and no id_token is issued: this server is OAuth 2.0 without OpenID Connect; remove it unless a client insists on it',
+    )
   const tokenTypes = [bearer(), mac()]
   const tokenType = readTokenType(members, tokenTypes)
   const accessTokenFormat = readFormat(options.accessTokens)
@@ -234,6 +240,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
     servedEndpoints,
+    bodyTokenResources: new Set(),
     requirePushedAuthorizationRequests: reader.boolean('requirePushedAuthorizationRequests', false),
     ledger,
     claimOnce: (namespace, value, expiresAt) => ledger.claimOnce(namespace, value, expiresAt),

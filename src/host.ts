@@ -6,11 +6,13 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { parsedBody, unreadBody, type BodyPolicy } from './body.js'
 import type { Configuration } from './configuration.js'
-import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
+import { corsAnswer, isPreflight, preflightAnswer } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import {
+  addCors,
   clientAddress,
+  noContent,
   plainRequest,
   readContext,
   requestHead,
@@ -53,24 +55,26 @@ export async function answer(
   const { cors } = configuration
   try {
     if (cors !== undefined && isPreflight(head)) {
-      send(res, preflightResponse(head, cors, method))
+      addCors(res, preflightAnswer(head, cors, cors.endpoint, method))
+      send(res, noContent)
       return
     }
     const { url, headers, secure } = plainRequest(req, head, configuration)
     const address = clientAddress(req, head, configuration)
     if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration.context, req)
+    const context = await readContext(configuration.context, req, configuration.callbackTimeout)
     const body = () => readBody(req, res, head.headers, configuration)
     const request = { method: head.method, url, headers, secure, address, context, body }
-    send(res, withCors(configuration, head, await respond(request)))
+    sendToPage(configuration, head, res, await respond(request))
   } catch (thrown) {
-    send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
+    sendToPage(configuration, head, res, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri))
   }
 }
 
-/** The response with what the option `cors` adds. */
-export function withCors({ cors }: Configuration, head: RequestHead, response: ProtocolResponse): ProtocolResponse {
-  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(head, cors) } }
+/** Sends the response of an endpoint, with what the option `cors` adds. */
+function sendToPage({ cors }: Configuration, head: WireHead, res: ServerResponse, response: ProtocolResponse): void {
+  if (cors !== undefined) addCors(res, corsAnswer(head, cors, cors.endpoint))
+  send(res, response)
 }
 
 /** The same with its body, where something has parsed it already, and with the bytes that the application kept of it. */

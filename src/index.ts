@@ -12,7 +12,14 @@ export {
   revocationHandler,
   tokenHandler,
 } from './handlers.js'
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions, RegistrationOptions } from './handlers.js'
+export type {
+  AccessTokenRequirement,
+  AuthInfo,
+  CacheOptions,
+  MetadataOptions,
+  ProtectedResourceOptions,
+  RegistrationOptions,
+} from './handlers.js'
 export { authorizationServer } from './authorization-server.js'
 export type { AuthorizationServerParts } from './authorization-server.js'
 export { authorizationHandler } from './authorization-handler.js'

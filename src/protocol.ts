@@ -95,6 +95,11 @@ export function headerValue(headers: HeaderFields, name: string): string | undef
   return values.length > 1 ? values.join(', ') : values[0]
 }
 
+/** A text of the wire without the white space around it (RFC 9110 §5.6.3: SP and HTAB; `String.prototype.trim` takes 23 other characters too). */
+export function trimmed(text: string): string {
+  return text.replace(/^[\t ]+/, '').replace(/(?<![\t ])[\t ]+$/, '')
+}
+
 /**
  * Accepts or refuses a request by what stands before its body.
  *
@@ -160,8 +165,11 @@ const charsetParameter = /;[\t ]*charset[\t ]*=[\t ]*"?([^";\t ]*)/i
 
 function assertFormContent(headers: HeaderFields): void {
   const contentType = headerValue(headers, 'content-type')
-  const charset = contentType === undefined ? undefined : charsetParameter.exec(contentType)?.[1]
-  if (contentType === undefined || !formContentType.test(contentType) || !isUtf8Name(charset)) {
+  if (contentType === undefined) {
+    throw new InvalidRequest('the request has no Content-Type; it must be application/x-www-form-urlencoded', { status: 415 })
+  }
+  const charset = charsetParameter.exec(contentType)?.[1]
+  if (!formContentType.test(contentType) || !isUtf8Name(charset)) {
     throw new InvalidRequest('the body must be application/x-www-form-urlencoded in UTF-8', { status: 415 })
   }
   const encoding = headerValue(headers, 'content-encoding')

@@ -31,7 +31,7 @@ const types = [
   'AuthorizationServerParts', 'AuthorizationDecision', 'Decide', 'ProtectedResourceOptions', 'RegistrationOptions',
   'AuthorizationRequest', 'AuthorizationResponseRequest', 'DecidedAuthorizationRequest', 'ConsentTexts', 'TokenVerifier', 'TokenVerifierOptions',
   'ClientIdMetadataOptions', 'FetchedDocument',
-  'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
+  'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'MetadataOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
   'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',
   'TokenResponse', 'TokensRequest',
   // Options, events, errors

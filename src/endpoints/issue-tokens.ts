@@ -70,11 +70,9 @@ export async function issueTokens(options: ServerOptions, request: TokensRequest
   const accepted = acceptedRequest(configuration, client, wanted)
   const scope = readScope(configuration, client, wanted.scope)
   const decision = decisionFor(wanted, scope)
-  // A client that registered itself is kept as long as what is issued to it can live.
-  if (configuration.servedEndpoints.has('registration')) {
-    const longest = Math.max(wanted.lifetime ?? 0, client.refreshTokenLifetime ?? configuration.refreshTokenLifetime)
-    await configuration.clientRecords.keepUntil(client.client_id, configuration.clock() + longest)
-  }
+  // A client of strangers is kept as long as what is issued to it can live.
+  const longest = Math.max(wanted.lifetime ?? 0, client.refreshTokenLifetime ?? configuration.refreshTokenLifetime)
+  await configuration.keepClient(client, configuration.clock() + longest)
   const { members, event } = await configuration.ledger.settle(undefined, async () => {
     const order = await orderTokens(accepted, decision, wanted.lifetime)
     if (wanted.refreshable && order.refreshToken === undefined) throw mayNotRefresh('the option refreshable answered false')

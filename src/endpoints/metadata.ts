@@ -5,23 +5,54 @@
  * with the same options, or when its place is said in the option `endpoints`: there a server for machines alone can name an authorization endpoint
  * too, since one client insists on it.
  */
+import { jsonCopy, type JsonObject } from '../authorization.js'
 import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
+import { assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import { offlineAccess } from '../scope.js'
 import { isRead, notRead, readMaxAge, type CacheOptions } from './jwks.js'
+
+/** Options of the metadata. */
+export interface MetadataOptions extends CacheOptions {
+  /** Members of your own, such as `service_documentation` or `userinfo_endpoint`. One that the server computes stops the start, present or not. */
+  readonly extra?: JsonObject
+}
 
 /**
  * The metadata document.
  *
- * @throws ConfigurationError without `issuer`.
+ * @throws ConfigurationError without `issuer`, and for members of your own that are null, or that the server computes.
  */
-export function createMetadataResponse(options: ServerOptions, request: ProtocolRequest, cache: CacheOptions = {}): ProtocolResponse {
+export function createMetadataResponse(options: ServerOptions, request: ProtocolRequest, about: MetadataOptions = {}): ProtocolResponse {
   const configuration = configure(options)
-  const document = metadata(configuration)
+  const { extra, ...cache } = about
+  const document = { ...metadata(configuration), ...readExtra(extra) }
   const maxAge = readMaxAge(cache, 'metadata')
-  return isRead(request) ? cacheableResponse(document, maxAge) : renderError(notRead('metadata'))
+  return isRead(receivedRequest(request)) ? cacheableResponse(document, maxAge) : renderError(notRead('metadata'))
+}
+
+function readExtra(extra: unknown): object {
+  if (extra === undefined) return {}
+  const members = copyOf(assertObject(extra, 'metadata: extra'))
+  for (const [name, value] of Object.entries(members)) {
+    if (name === '__proto__' || computedMembers.includes(name))
+      throw new ConfigurationError(`metadata: extra must not hold "${name}", which the server computes from its options`)
+    // Some clients take null for a value
+    if (value === null) throw new ConfigurationError(`metadata: extra.${name} must not be null; leave the member out`)
+  }
+  return members
+}
+
+/** As it would be sent, so that nothing changes later. */
+function copyOf(extra: object): JsonObject {
+  try {
+    return jsonCopy(extra as JsonObject, 'extra')
+  } catch {
+    throw new ConfigurationError('metadata: extra must be an object of plain JSON')
+  }
 }
 
 /** @throws ConfigurationError without `issuer`. */
@@ -64,6 +95,15 @@ function supportedScopes({ scopes, grants }: Configuration): readonly string[] |
   const supported = grants.has('refresh_token') && !scopes.includes(offlineAccess) ? [...scopes, offlineAccess] : scopes
   return supported.length === 0 ? undefined : supported
 }
+
+/** All that is computed, whether the server at hand has it or not. */
+const computedMembers: readonly string[] = [
+  'issuer', 'authorization_endpoint', 'token_endpoint', 'token_endpoint_auth_methods_supported', 'revocation_endpoint',
+  'revocation_endpoint_auth_methods_supported', 'introspection_endpoint', 'introspection_endpoint_auth_methods_supported', 'jwks_uri',
+  'registration_endpoint', 'pushed_authorization_request_endpoint', 'require_pushed_authorization_requests', 'client_id_metadata_document_supported',
+  'authorization_response_iss_parameter_supported', 'protected_resources', 'scopes_supported', 'response_types_supported', 'response_modes_supported',
+  'grant_types_supported', 'code_challenge_methods_supported',
+] // prettier-ignore
 
 /** The endpoints that may be advertised, and where they are unless the option `endpoints` says otherwise. */
 const usualPaths = {

@@ -12,6 +12,7 @@ import { InvalidRequest, OAuthError } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import { sha256 } from '../secrets.js'
 import type { SelfContainedReading } from '../tokens/access-token.js'
 import { identifyAccessToken, identifyRefreshToken, opaqueToken, revokedTokens } from '../tokens/read.js'
@@ -23,7 +24,11 @@ import { answerClient } from './client-request.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createRevocationResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  const configuration = configure(options)
+  return revocationResponse(configure(options), receivedRequest(request))
+}
+
+/** The same for options that were read, and a request that a handler has made. */
+export function revocationResponse(configuration: Configuration, request: ProtocolRequest): Promise<ProtocolResponse> {
   return answerClient(configuration, 'revocation', request, async ({ client, parameters }) => {
     // RFC 7009 §2.1: token is required; token_type_hint is only a hint, and not needed here
     if (parameters.token === undefined) throw new InvalidRequest('token is required')

@@ -8,6 +8,7 @@ import { configure } from '../configuration.js'
 import { toOAuthError, UnvalidatedRequest, type OAuthError } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, renderError, type Context, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import type { Scope } from '../scope.js'
 import type { TokenOrder } from '../tokens/issue.js'
 import type { AcceptedRequest } from './accepted-request.js'
@@ -49,8 +50,9 @@ const errorUris = new WeakMap<OAuthError, string>()
  */
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
   const configuration = configure(options)
+  const received = receivedRequest(request)
   try {
-    const accepted = accept(configuration, await readClientRequest(configuration, 'token', request))
+    const accepted = accept(configuration, await readClientRequest(configuration, 'token', received))
     await callBeforeGrant(accepted)
     const result = new ValidatedTokenRequest(accepted, await rehearse(accepted))
     validated.set(result, accepted)

@@ -17,6 +17,7 @@ import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
 import type { ServerOptions } from '../options.js'
 import { isSecure, jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import { formatScope, isWithinScope, type Scope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
 import { mintTokens, repeatedMembers, type TokenOrder } from '../tokens/issue.js'
@@ -44,7 +45,7 @@ import { orderTokens } from './order.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createTokenResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return tokenResponse(configure(options), request)
+  return tokenResponse(configure(options), receivedRequest(request))
 }
 
 /** The same for options that were read. */
