@@ -44,7 +44,7 @@ export async function createPushedAuthorizationResponse(options: ServerOptions, 
     const expiresAt = configuration.clock() + lifetime
     const data = ownCopy({
       client_id: client.client_id,
-      parameters: knownParameters(parameters) as JsonObject,
+      parameters: knownParameters(parameters),
       // RFC 8707 §2: by now each is one of the server's; where it has none, the parameter is ignored
       resource: configuration.resources.size === 0 ? [] : [...new Set(resource)],
       expiresAt,
