@@ -103,7 +103,7 @@ export function pushedAuthorizationHandler(options: ServerOptions): Handler {
 }
 
 /**
- * Dynamic client registration (RFC 7591). What registers is found only where the option `clients` is left out, or asks `findClient`.
+ * Dynamic client registration (RFC 7591). What registers is found in the store, beside whatever the option `clients` is.
  *
  * @throws ConfigurationError when the options are wrong.
  */

@@ -72,7 +72,8 @@ export class SharedRoom {
    */
   enter({ address, bytes, until }: Guest): () => void {
     this.#leave()
-    const network = address === undefined ? '' : networkOf(address)
+    // A copy: the address may be a part of a long header, which would be kept with it.
+    const network = address === undefined ? '' : Buffer.from(networkOf(address)).toString()
     const held = this.#held.get(network) ?? 0
     const cost = bytes + overhead
     const { size, share } = this.#settings

@@ -42,14 +42,14 @@ export async function createPushedAuthorizationResponse(options: ServerOptions, 
     readAuthorizationRequest(configuration, client, { parameters, resource, audience: [], pairs: [] })
     const reference = randomText(secretSize)
     const expiresAt = configuration.clock() + lifetime
-    const data = {
+    const data = ownCopy({
       client_id: client.client_id,
-      parameters: knownParameters(parameters) as JsonObject,
+      parameters: knownParameters(parameters),
       // RFC 8707 §2: by now each is one of the server's; where it has none, the parameter is ignored
       resource: configuration.resources.size === 0 ? [] : [...new Set(resource)],
       expiresAt,
       ...(isProven(client) ? { isProven: true } : {}),
-    }
+    })
     const leave = takeRoom(configuration, data, request.address, expiresAt)
     try {
       await configuration.ledger.remember('request', reference, data, expiresAt)
@@ -74,6 +74,11 @@ function withDocuments(configuration: Configuration, request: ProtocolRequest): 
     }
   }
   return Object.assign(Object.create(configuration) as Configuration, { findClient })
+}
+
+/** The texts of a request are parts of its body, which a store in memory would keep with them. */
+function ownCopy(data: JsonObject): JsonObject {
+  return JSON.parse(JSON.stringify(data)) as JsonObject
 }
 
 /** Whether the application knows the client, and the client has proved who it is. */

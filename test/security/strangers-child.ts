@@ -101,7 +101,11 @@ if (settings.hasNoRooms === true) {
 const addressOf = (n: number) => `10.1.${Math.floor((n % 1000) / 250)}.${(n % 250) + 1}`
 const form = { client_id: 'native', redirect_uri, response_type: 'code', code_challenge, code_challenge_method: 'S256' }
 const long = 'z'.repeat(3900)
-const push = formRequest({ ...form, state: long, claims: long, id_token_hint: long, junk: 'j'.repeat(3000) })
+/** As much as is kept, and as much as is not. Each arrives as bytes of its own. */
+const pushes = [
+  formRequest({ ...form, state: long, claims: long, id_token_hint: long, junk: 'j'.repeat(3000) }),
+  formRequest({ ...form, state: 'a state of some length', junk: 'j'.repeat(15_000) }),
+] as const
 const registration = JSON.stringify({
   redirect_uris: Array.from({ length: 8 }, (_, n) => `https://client.example/${n}${'x'.repeat(1900)}`),
 })
@@ -109,7 +113,10 @@ const json = { 'content-type': 'application/json' }
 
 /** Status and `Retry-After` of the nth request of a kind. */
 const attacks: Readonly<Record<Attack, (n: number) => Promise<Pick<ProtocolResponse, 'status' | 'headers'>>>> = {
-  'pushed requests': (n) => createPushedAuthorizationResponse(options, { ...push, address: addressOf(n) }),
+  'pushed requests'(n) {
+    const push = pushes[n % 4 === 0 ? 1 : 0]
+    return createPushedAuthorizationResponse(options, { ...push, body: Buffer.from(String(push.body)), address: addressOf(n) })
+  },
   async documents(n) {
     try {
       await configuration.findClientToAuthorize(`https://h${n % (count / 10)}.example/c${n}`, { address: addressOf(n) })
