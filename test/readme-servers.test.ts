@@ -59,7 +59,7 @@ async function run(block: string): Promise<express.Express> {
     load: (name: string) => Promise<object>,
     given: object,
   ) => Promise<express.Express>
-  return started(load, { app: express(), oauth: { clients: [web, machine], scopes: ['read', 'write'] } })
+  return started(load, { app: express(), oauth: { issuer: 'https://as.example', clients: [web, machine], scopes: ['read', 'write'] } })
 }
 
 async function get(app: express.Express, path: string): Promise<Record<string, unknown>> {
