@@ -29,7 +29,7 @@ export const seams: Readonly<Record<string, string>> = {
   stores: 'stores/store.ts',
 }
 export const workings = [
-  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/turns.ts',
+  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/line.ts', 'stores/turns.ts',
   'tokens/issue.ts', 'tokens/read.ts',
 ] // prettier-ignore
 /** What several strategies of a folder are made of, or one that is too long for a file. */
