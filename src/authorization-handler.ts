@@ -26,6 +26,7 @@ import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type ProtocolRequest } from './protocol.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
+import { assertSubject } from './subject.js'
 import { plainRequest, requestHead, send } from './wire.js'
 
 /** Who agreed, and to what. */
@@ -164,6 +165,7 @@ function pathAndQuery(target: string): string {
 async function ask({ decide, texts }: Endpoint, secret: string, shown: AuthorizationRequest, req: HostRequest, res: ServerResponse) {
   const decision = await decide(shown, req, res)
   if (decision === undefined) return
+  assertSubject(decision.subject, 'authorizationHandler: ')
   const scope = agreedScope(decision, shown)
   send(res, consentPage({ ...shown, scope }, agreementOf(shown.confirmation, { subject: decision.subject, scope }, secret), texts))
 }

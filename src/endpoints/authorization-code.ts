@@ -16,6 +16,7 @@ import { grantableResources } from '../resources.js'
 import { isRegisteredRedirectUri } from '../redirect-uri.js'
 import { grantableScope, intersectScope, parseScope, type Scope } from '../scope.js'
 import { sha256 } from '../secrets.js'
+import { assertSubject } from '../subject.js'
 
 /** What the client asked for and the resource owner agreed to. */
 export interface AuthorizationCodeRequest {
@@ -43,7 +44,7 @@ export interface AuthorizationCodeRequest {
 export async function issueAuthorizationCode(options: ServerOptions, request: AuthorizationCodeRequest): Promise<string> {
   const configuration = configure(options)
   const { subject } = request
-  if (typeof subject !== 'string' || subject === '') throw new TypeError('issueAuthorizationCode: subject must be a text that is not empty')
+  assertSubject(subject, 'issueAuthorizationCode: ')
   assertTexts(request)
   const client = await knownClient(configuration, request.client_id)
   const redirect_uri = registeredRedirectUri(client, request.redirect_uri)
