@@ -222,3 +222,45 @@ describeWith('PostgreSQL')('a slow PostgreSQL under more clients than it can ser
     }
   })
 })
+
+const declareLong = isLong ? describeWith('PostgreSQL') : describe.skip
+
+declareLong('three sweepers of one backlog', () => {
+  test('OP7 they cost refreshes a fifth at the most', async () => {
+    const place = await openPostgres({ sweepInterval: 6000 })
+    const ended = Math.floor(Date.now() / 1000) - 900_000
+    await place.pool.query(
+      `INSERT INTO ${place.table} SELECT 'id' || n, 'v', 'guard', NULL, NULL, ${ended} + n, '{"format":1,"data":{}}' FROM generate_series(1, 500000) AS n`,
+    )
+    const server = testServer({ store: place.store })
+    const count = async () => (await place.pool.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${place.table} WHERE kind = 'guard'`)).rows[0]?.count ?? 0 // prettier-ignore
+    async function refreshes(): Promise<number> {
+      const end = performance.now() + 4000
+      let done = 0
+      async function session(): Promise<void> {
+        for (let { refresh_token } = await server.tokens(); performance.now() < end; done++) {
+          refresh_token = (await server.refresh(refresh_token)).json.refresh_token ?? ''
+        }
+      }
+      await Promise.all(Array.from({ length: 8 }, session))
+      return done
+    }
+    let [without, during] = [0, 0]
+    try {
+      await refreshes()
+      for (let round = 0; round < 3; round++) {
+        without += await refreshes()
+        const sweepers = [1, 2, 3].map(() => postgresStore(place.pool, { table: place.table, sweepInterval: 1 }))
+        await delay(1100)
+        const before = await count()
+        during += await refreshes()
+        expect(await count()).toBeLessThan(before)
+        for (const sweeper of sweepers) sweeper.close()
+        await delay(500)
+      }
+      expect(during / without).toBeGreaterThan(0.8)
+    } finally {
+      await place.close()
+    }
+  })
+})
