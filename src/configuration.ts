@@ -42,6 +42,7 @@ import { readResources, type KnownResources } from './resources.js'
 import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
+import { lineOf } from './stores/line.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 import type { StrangerRules } from './stranger-metadata.js'
@@ -104,7 +105,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
 
 const optionNames: readonly string[] = [
   'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'strangerScopes', 'ignoredScopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
-  'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
+  'clientAuthenticationMethods', 'store', 'storeTimeout', 'storeConcurrency', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
 ] satisfies (keyof ServerOptions)[] // prettier-ignore
@@ -169,6 +170,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const storeTimeout = reader.whole('storeTimeout', 2000, 1, 600_000)
   const callbackTimeout = reader.whole('callbackTimeout', 10_000, 1, 600_000)
   const store = readStore(members) ?? defaultStore(clock, emit, warn)
+  const bounded = { store, timeout: storeTimeout, line: lineOf(store, reader.whole('storeConcurrency', undefined, 1, 100_000)) }
   const refreshable = readRefreshable(members)
   const grants = readGrants(members, refreshable)
   for (const { warning } of grants.values()) if (warning !== undefined) warn(warning)
@@ -186,7 +188,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const known = [...scopes, ...(grants.has('refresh_token') ? [offlineAccess] : []), ...ignoredScopes]
   const served = { scopes: known, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
   const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
-  const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
+  const ledger = new Ledger({ ...bounded, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
   const strangers = { scopes: readStrangerScopes(reader, scopes) }
   const rooms = createStrangerRooms(clock)
@@ -198,7 +200,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     room: rooms.documents,
     rules: documentRules(strangers, served, privateUseSchemes),
   })
-  const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer, clock })
+  const clientRecords = new ClientRecords({ ...bounded, issuer, clock })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
   const stored = storedClients(clientRecords, rooms, {

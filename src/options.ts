@@ -106,6 +106,11 @@ export interface ServerOptions {
   readonly store?: Store
   /** Milliseconds that one call of the store, or of the clients function, may take before the answer is 503. Default 2000. */
   readonly storeTimeout?: number
+  /**
+   * How many calls of the store may be under way at once in this process. A call above that waits for three quarters of `storeTimeout` at the most, and is
+   * then answered 503 without having been sent. Default: what the store says, as the size of the pool, else 64.
+   */
+  readonly storeConcurrency?: number
   /** Milliseconds that grants, hooks and generators of the application may take for one request before the answer is 503. Default 10,000. */
   readonly callbackTimeout?: number
   /** The URL of this server, without query or fragment (RFC 8414 §2). Records of another issuer are unknown to it. Default: none. */

@@ -164,6 +164,7 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   ],
   callbackTimeout: [[0, 'callbackTimeout must be a whole number from 1 to 600000, not 0']],
   storeTimeout: [[0, 'storeTimeout must be a whole number from 1 to 600000, not 0']],
+  storeConcurrency: [[0, 'storeConcurrency must be a whole number from 1 to 100000, not 0']],
   issuer: [
     [7, 'issuer must be a string that is not empty, not a number'],
     ['', 'issuer must be a string that is not empty, not an empty string'],

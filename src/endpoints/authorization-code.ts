@@ -14,6 +14,7 @@ import type { ServerOptions } from '../options.js'
 import { grantableResources } from '../resources.js'
 import { grantableScope, parseScope, type Scope } from '../scope.js'
 import { sha256 } from '../secrets.js'
+import { assertSubject } from '../subject.js'
 import { allowedScopeOf, withoutIgnored } from './asked-scope.js'
 import { readChallenge } from './code-challenge.js'
 import { closePushedRequest } from './pushed-authorization.js'
@@ -52,7 +53,7 @@ export interface AuthorizationCodeRequest {
 export async function issueAuthorizationCode(options: ServerOptions, request: AuthorizationCodeRequest): Promise<string> {
   const configuration = configure(options)
   const { subject } = request
-  if (typeof subject !== 'string' || subject === '') throw new TypeError('issueAuthorizationCode: subject must be a text that is not empty')
+  assertSubject(subject, 'issueAuthorizationCode: ')
   assertTexts(request)
   const client = await knownClient(configuration, request.client_id)
   const redirect_uri = registeredRedirectUri(client, request.redirect_uri, configuration)

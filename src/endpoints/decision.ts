@@ -4,6 +4,7 @@
 import type { JsonObject } from '../authorization.js'
 import { ServerError } from '../errors.js'
 import { isWithinScope, readScopeList, type Scope } from '../scope.js'
+import { isSubject } from '../subject.js'
 
 /** Who agreed, and to what. */
 export interface AuthorizationDecision {
@@ -19,7 +20,7 @@ export function decisionOf(decided: unknown): AuthorizationDecision | undefined 
   if (decided === undefined) return undefined
   if (typeof decided === 'object' && decided !== null && 'subject' in decided) {
     const { subject } = decided
-    if (typeof subject === 'string' && subject !== '') return decided as AuthorizationDecision
+    if (isSubject(subject)) return decided as AuthorizationDecision
   }
   throw new ServerError(undefined, { reason: 'decide returned neither undefined nor a subject' })
 }

@@ -14,6 +14,7 @@ import { didYouMean } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import type { Context } from '../protocol.js'
 import type { Scope } from '../scope.js'
+import { isSubject } from '../subject.js'
 import type { AcceptedRequest } from './accepted-request.js'
 import { readScope } from './authorization-code.js'
 import { orderTokens } from './order.js'
@@ -101,8 +102,8 @@ function readRequest(request: TokensRequest): CheckedRequest {
   const { client_id, subject, scope, resource, extra, lifetime, refreshable = false, context = {} } = request
   if (typeof client_id !== 'string' || client_id === '') throw refuse('client_id must be a text that is not empty')
   // Somebody who is not logged in is undefined, and must not get a token of the client itself.
-  if (subject !== null && (typeof subject !== 'string' || subject === '')) {
-    throw refuse('subject must be a text that is not empty, or null where the client speaks for itself')
+  if (subject !== null && !isSubject(subject)) {
+    throw refuse('subject must be a text of 1 to 1,000 bytes, without NUL, or null where the client speaks for itself')
   }
   if (scope !== undefined && typeof scope !== 'string' && !isListOfTexts(scope)) throw refuse('scope must be a text or a list of texts')
   const resources: unknown = typeof resource === 'string' ? [resource] : (resource ?? [])

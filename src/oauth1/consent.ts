@@ -4,6 +4,7 @@
  */
 import { InvalidRequest, TemporarilyUnavailable } from '../errors.js'
 import { sha256 } from '../secrets.js'
+import { assertSubject } from '../subject.js'
 import { outOfBand, withQuery } from './callback.js'
 import { revoked, withConsent, type Credentials, type TemporaryCredentials } from './credentials.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
@@ -61,7 +62,7 @@ export async function findTemporaryCredentials(options: OAuth1Options, oauth_tok
 export async function authorizeTemporaryCredentials(options: OAuth1Options, consent: Consent): Promise<AuthorizedTemporaryCredentials> {
   const configuration = configureOAuth1(options)
   const { oauth_token, subject, realms } = consent
-  if (typeof subject !== 'string' || subject === '') throw new TypeError('subject must be a text that is not empty')
+  assertSubject(subject, '')
   const pending = await findPending(configuration, oauth_token)
   if (pending === undefined) throw nothingToDecide()
   const granted = realms ?? pending.realms

@@ -258,7 +258,7 @@ describe('M6 failures of the world', () => {
     const server = { ...rest, issuer, trustProxy: () => true, store: storeWithout('get') }
     const { url } = await resources.listen(authorizationHandler(server, alice))
     const { status, headers } = await new Browser(url).go(authorizePath())
-    expect([status, headers['retry-after']]).toEqual([503, '1'])
+    expect([status, headers['retry-after']]).toEqual([503, expect.stringMatching(/^[1-3]$/)])
   })
 
   test('M6 an answer that was given already, and a proxy rule that throws, crash nothing', async () => {

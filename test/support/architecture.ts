@@ -29,13 +29,13 @@ export const seams: Readonly<Record<string, string>> = {
   stores: 'stores/store.ts',
 }
 export const workings = [
-  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/turns.ts',
+  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/line.ts', 'stores/turns.ts',
   'tokens/issue.ts', 'tokens/read.ts',
 ] // prettier-ignore
 /** What several strategies of a folder are made of, or one that is too long for a file. */
 export const parts = [
   'client-authentication/basic-credentials.ts',
-  'stores/document.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/schema.ts',
+  'stores/document.ts', 'stores/postgres-catalogue.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-cluster.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/schema.ts',
   'stores/server-time.ts', 'stores/upkeep.ts', 'tokens/claims.ts',
 ] // prettier-ignore
 /** What people start or import beside index.ts, and nothing here imports. */
