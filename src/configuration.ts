@@ -9,13 +9,13 @@ import { createClientRegistry, type ClientRegistry, type StoredClients } from '.
 import type { Served } from './clients.js'
 import { readCors, type CorsPolicy } from './cors.js'
 import { createEmit, type Emit } from './events.js'
+import { readFailureLimit } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
 import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
   assertFormatFits,
   readDefaultGrantType,
-  readFailureLimit,
   readFormat,
   readGrants,
   readMethods,

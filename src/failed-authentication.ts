@@ -9,9 +9,10 @@
  * have to share one.
  */
 import { isPromise, type Awaitable } from './awaitable.js'
-import { OAuthError, ServerError } from './errors.js'
+import { ConfigurationError, OAuthError, ServerError } from './errors.js'
 import { FailureCounts } from './failure-counts.js'
 import { networkOf } from './network-address.js'
+import { OptionReader, type Unchecked } from './option-checks.js'
 import { sha256 } from './secrets.js'
 import { TriesInWork } from './tries-in-work.js'
 import { lateCallback, withinTime } from './within-time.js'
@@ -227,4 +228,19 @@ function failureKey(kind: LimitedTry['kind'], name: string, network: string): st
   const counted = kind === 'username' ? name.normalize('NFKC').trim().toLowerCase() : name
   const key = JSON.stringify([kind, counted, network])
   return key.length <= maxKeySize ? key : sha256(key)
+}
+
+/** @throws ConfigurationError */
+export function readFailureLimit(members: Unchecked, clock: () => number, timeout: number): FailureCounter | undefined {
+  const { failedAuthenticationLimit: limit = 20 } = members
+  if (limit === false) return undefined
+  if (typeof limit === 'number') {
+    const perMinute = new OptionReader(members, '').whole('failedAuthenticationLimit', 20, 1, 1_000_000)
+    return createFailureCounter(perMinute, clock)
+  }
+  const { retryAfter, failed } = typeof limit === 'object' && limit !== null ? (limit as Unchecked) : {}
+  if (typeof retryAfter === 'function' && typeof failed === 'function') return applicationCounter(limit as FailureCounter, timeout)
+  throw new ConfigurationError(
+    'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
+  )
 }

@@ -3,7 +3,7 @@
  *
  * A room bounds what this process writes, in whatever store. See `shared-room.ts` for how it is shared.
  */
-import { SharedRoom, type Guest } from './shared-room.js'
+import { NamedRoom, SharedRoom } from './shared-room.js'
 
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
@@ -27,47 +27,5 @@ export function createStrangerRooms(clock: () => number): StrangerRooms {
     pushedByClients: new SharedRoom({ clock, of: 'pushed authorization requests', size: 64 * mebibyte, share: 16 * mebibyte }),
     documents: new SharedRoom({ clock, of: 'metadata documents', size: 8 * mebibyte, share: 256 * kibibyte }),
     registrations: new NamedRoom(new SharedRoom({ clock, of: 'registered clients', size: 8 * mebibyte, share: 512 * kibibyte }), clock),
-  }
-}
-
-interface Named {
-  readonly until: number
-  readonly leave: () => void
-}
-
-/** A room whose guests have names, so that one can leave early. */
-export class NamedRoom {
-  readonly #room: SharedRoom
-  readonly #clock: () => number
-  readonly #guests = new Map<string, Named>()
-
-  constructor(room: SharedRoom, clock: () => number) {
-    this.#room = room
-    this.#clock = clock
-  }
-
-  /** Bytes that are taken. */
-  get used(): number {
-    return this.#room.used
-  }
-
-  /** Takes room under a name. @throws TemporarilyUnavailable where nothing is free. */
-  enter(name: string, guest: Guest): void {
-    this.#forgetEnded()
-    this.#guests.set(name, { until: guest.until, leave: this.#room.enter(guest) })
-  }
-
-  /** Gives back what is taken under that name, where anything is. */
-  leave(name: string): void {
-    this.#guests.get(name)?.leave()
-    this.#guests.delete(name)
-  }
-
-  /** Guests stand in the order in which they came, and stay equally long. */
-  #forgetEnded(): void {
-    for (const [name, { until }] of this.#guests) {
-      if (until > this.#clock()) return
-      this.#guests.delete(name)
-    }
   }
 }

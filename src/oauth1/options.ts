@@ -5,9 +5,10 @@
  */
 import { ConfigurationError } from '../errors.js'
 import { createEmit, type Emit, type EventListener } from '../events.js'
-import { applicationCounter, createFailureCounter, type FailureCounter } from '../failed-authentication.js'
+import { readFailureLimit, type FailureCounter } from '../failed-authentication.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
+import { NamedRoom, SharedRoom } from '../shared-room.js'
 import { memoryStore } from '../stores/memory.js'
 import type { Store } from '../stores/store.js'
 import { createClientLookUp, type ClientLookUp, type FindOAuth1Client, type OAuth1Client } from './clients.js'
@@ -15,7 +16,6 @@ import { Records } from './records.js'
 import { createSealer, type Sealer, type SealingSecret } from './sealing.js'
 import { signatureMethods as knownMethods, type SignatureMethod } from './signature.js'
 import { createStandIns, type StandIns } from './stand-ins.js'
-import { TemporaryRoom } from './temporary-room.js'
 
 /** Token credentials that are about to be handed out. */
 export interface IssuedTokenCredentials {
@@ -95,7 +95,7 @@ export interface OAuth1Options {
   readonly failedAuthenticationLimit?: number | FailureCounter | false
   /**
    * Bytes of temporary credentials that one network may hold in one process until users have agreed to them; some 1,100 bytes each. All networks together
-   * may hold 128 times as much. Default 524,288.
+   * may hold 16 times as much. Default 524,288.
    */
   readonly temporaryCredentialsShare?: number
   /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
@@ -143,7 +143,7 @@ export interface OAuth1Configuration {
   readonly available: OAuth1Options['available']
   /** Undefined for no limit. */
   readonly failures: FailureCounter | undefined
-  readonly temporaryRoom: TemporaryRoom
+  readonly temporaryRoom: NamedRoom
   readonly callbackTimeout: number
   readonly allowInsecureTransport: boolean
   readonly trustProxy: OAuth1Options['trustProxy']
@@ -214,7 +214,7 @@ function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration 
     context,
     available,
     failures: readFailureLimit(members, clock, callbackTimeout),
-    temporaryRoom: new TemporaryRoom(reader.whole('temporaryCredentialsShare', 524_288, 4096, 1_073_741_824), clock),
+    temporaryRoom: readTemporaryRoom(reader, clock),
     callbackTimeout,
     trustProxy,
     allowInsecureTransport: readInsecureTransport(reader, warn),
@@ -287,19 +287,6 @@ function defaultStore(clock: () => number, emit: Emit, warn: (message: string) =
   return memoryStore({ clock, onEvent: emit })
 }
 
-function readFailureLimit(members: Unchecked, clock: () => number, timeout: number): FailureCounter | undefined {
-  const { failedAuthenticationLimit: limit = 20 } = members
-  if (limit === false) return undefined
-  if (typeof limit === 'number') {
-    return createFailureCounter(new OptionReader(members, '').whole('failedAuthenticationLimit', 20, 1, 1_000_000), clock)
-  }
-  const { retryAfter, failed } = typeof limit === 'object' && limit !== null ? (limit as Unchecked) : {}
-  if (typeof retryAfter === 'function' && typeof failed === 'function') return applicationCounter(limit as FailureCounter, timeout)
-  throw new ConfigurationError(
-    'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
-  )
-}
-
 function readInsecureTransport(reader: OptionReader, warn: (message: string) => void): boolean {
   const allowed = reader.boolean('allowInsecureTransport', false)
   if (!allowed) return false
@@ -308,4 +295,13 @@ function readInsecureTransport(reader: OptionReader, warn: (message: string) => 
   }
   warn('allowInsecureTransport is on: requests can be read and replayed within the timestamp window; use it on your own machine only')
   return true
+}
+
+/** What all networks together may hold, in shares of one. */
+const shares = 16
+
+/** Temporary credentials that nobody has agreed to: whoever has the secret of a client can make the server remember them without any user. */
+function readTemporaryRoom(reader: OptionReader, clock: () => number): NamedRoom {
+  const share = reader.whole('temporaryCredentialsShare', 524_288, 4096, 1_073_741_824)
+  return new NamedRoom(new SharedRoom({ size: shares * share, share, clock, of: 'temporary credentials' }), clock)
 }

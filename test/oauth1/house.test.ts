@@ -62,6 +62,7 @@ const shared = [
   'failed-authentication',
   'option-checks',
   'shared-room',
+  'subject',
   'within-time',
   'wire',
 ]
