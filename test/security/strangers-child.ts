@@ -14,12 +14,15 @@ import {
 import { configure } from '../../src/configuration.js'
 import { createPushedAuthorizationResponse } from '../../src/endpoints/pushed-authorization.js'
 import { createRegistrationResponse, readRegistrationRules } from '../../src/endpoints/registration.js'
+import { createTemporaryCredentialsResponse, type OAuth1Options } from '../../src/oauth1/index.js'
+import { configureOAuth1 } from '../../src/oauth1/options.js'
+import { callback, client as oauth1Client, initiateUrl, secrets, signed } from '../oauth1/support.js'
 import { basic, code_challenge, formRequest, machine, native, redirect_uri, start, web } from '../support/server.js'
 import { storeAt, type Address } from '../support/store-of.js'
 
 /** What the process is started with, as JSON in its first argument. */
 export interface StrangersSettings {
-  /** Pushed requests, and documents; half as many registrations. */
+  /** Pushed requests, documents, and temporary credentials of OAuth 1; half as many registrations. */
   readonly count: number
   /** Undefined: a memory store. */
   readonly address?: Address
@@ -29,7 +32,7 @@ export interface StrangersSettings {
   readonly perSecond: number
 }
 
-export type Attack = 'pushed requests' | 'documents' | 'registrations'
+export type Attack = 'pushed requests' | 'documents' | 'registrations' | 'temporary credentials'
 
 /** What came of one kind of request. */
 export interface AttackReport {
@@ -55,7 +58,7 @@ let now = start
 const kept = new Map<string, { readonly bytes: number; readonly expiresAt: number }>()
 function counting(store: Store): Store {
   const note = (record: StoredRecord, isWritten: boolean) => {
-    if (isWritten && (record.kind === 'request' || record.kind === 'client'))
+    if (isWritten && (record.kind === 'request' || record.kind === 'client' || record.kind === 'oauth1'))
       kept.set(record.id, { bytes: JSON.stringify(record).length, expiresAt: record.expiresAt })
     return isWritten
   }
@@ -89,12 +92,14 @@ const options: ServerOptions = {
   clients: [web, machine, native],
   storeTimeout: 30_000,
 }
+const oauth1: OAuth1Options = { clients: [oauth1Client], secrets, store, clock: () => now, storeTimeout: 30_000 }
 registrationHandler(options)
 const configuration = configure(options)
 const rules = readRegistrationRules(configuration, {})
 if (settings.hasNoRooms === true) {
   const { pushed, documents, registrations } = configuration.rooms
-  for (const room of [pushed, documents, registrations]) Object.assign(room, { enter: () => () => undefined })
+  const { temporaryRoom } = configureOAuth1(oauth1)
+  for (const room of [pushed, documents, registrations, temporaryRoom]) Object.assign(room, { enter: () => () => undefined })
 }
 
 /** One of a thousand addresses. */
@@ -132,6 +137,10 @@ const attacks: Readonly<Record<Attack, (n: number) => Promise<Pick<ProtocolRespo
       { method: 'POST', url: 'https://server.example/', headers: json, body: registration, address: addressOf(n) },
       rules,
     ),
+  'temporary credentials'(n) {
+    const request = signed(initiateUrl, oauth1Client, { timestamp: now, protocol: { oauth_callback: callback } })
+    return createTemporaryCredentialsResponse(oauth1, { ...request, address: addressOf(n) })
+  },
 }
 
 async function isRightfulServed(): Promise<boolean> {
@@ -164,6 +173,7 @@ const report: StrangersReport = {
   'pushed requests': await attack('pushed requests', count),
   documents: await attack('documents', count),
   registrations: await attack('registrations', count / 2),
+  'temporary credentials': await attack('temporary credentials', count),
 }
 process.send?.(report)
 process.disconnect()
