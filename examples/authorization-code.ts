@@ -8,14 +8,18 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import express from 'express'
-import { issueAuthorizationCode, OAuthError, tokenHandler, type ServerOptions } from 'oauth2-token-handler'
+import { AccessDenied, authorizationResponse, tokenHandler, type ServerOptions } from 'oauth2-token-handler'
 import { serve } from './https.js'
 
 const app = express()
 const origin = await serve(app)
 const redirect_uri = `${origin}/callback`
 const client = { client_id: 'app', client_secret: 'app-secret', redirect_uris: [redirect_uri] }
-const oauth: ServerOptions = { clients: [{ ...client, grant_types: ['authorization_code', 'refresh_token'] }], scopes: ['read'] }
+const oauth: ServerOptions = {
+  issuer: origin,
+  clients: [{ ...client, grant_types: ['authorization_code', 'refresh_token'] }],
+  scopes: ['read'],
+}
 const escapeHtml = (text: string) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 const page = { 'Content-Type': 'text/html', 'Cache-Control': 'no-store', 'Content-Security-Policy': "frame-ancestors 'none'" }
 
@@ -35,18 +39,13 @@ app.get('/authorize', (req, res) => {
 app.post('/authorize', express.urlencoded(), async (req, res) => {
   const request = readRequest(req.originalUrl)
   if (request === undefined) return void res.status(400).send('Unknown client or redirect URI')
-  // Only our own page decides. In your application the session says who the subject is.
+  // Only our own page decides, and one word alone agrees. In your application the session says who the subject is.
   if (req.get('Sec-Fetch-Site') !== 'same-origin') return void res.status(403).send('Please use the form')
   const { client_id, redirect_uri, query } = request
-  const answer = new URLSearchParams(query.has('state') ? { state: query.get('state') ?? '' } : {})
-  try {
-    if ((req.body as { decision?: string }).decision !== 'allow') throw new OAuthError('access_denied', 'the user said no')
-    const { scope, code_challenge, code_challenge_method } = Object.fromEntries(query)
-    answer.set('code', await issueAuthorizationCode(oauth, { client_id, redirect_uri, subject: 'alice', scope, code_challenge, code_challenge_method })) // prettier-ignore
-  } catch (error) {
-    answer.set('error', error instanceof OAuthError ? error.error : 'server_error')
-  }
-  res.redirect(303, `${redirect_uri}?${answer.toString()}`)
+  const { scope, state, code_challenge, code_challenge_method } = Object.fromEntries(query)
+  const answer = (req.body as { decision?: string }).decision === 'allow' ? { subject: 'alice' } : { error: new AccessDenied() }
+  const asked = { client_id, redirect_uri, scope, state, code_challenge, code_challenge_method }
+  res.redirect(303, await authorizationResponse(oauth, { ...asked, ...answer }))
 })
 app.post('/oauth2/token', tokenHandler(oauth))
 
@@ -54,7 +53,8 @@ app.post('/oauth2/token', tokenHandler(oauth))
 const [verifier, state] = [randomBytes(32).toString('base64url'), randomBytes(16).toString('base64url')]
 const code_challenge = createHash('sha256').update(verifier).digest('base64url')
 app.get('/callback', ({ query }, res) => {
-  if (query.state !== state || typeof query.code !== 'string') return void res.status(400).type('text').send('No code for us')
+  if (query.state !== state || query.iss !== origin || typeof query.code !== 'string')
+    return void res.status(400).type('text').send('No code for us')
   res.type('text').send(`curl -k ${origin}/oauth2/token -u app:app-secret -d grant_type=authorization_code -d code=${query.code} -d redirect_uri=${redirect_uri} -d code_verifier=${verifier}`) // prettier-ignore
 })
 console.log(`Open ${origin}/authorize?response_type=code&client_id=app&redirect_uri=${redirect_uri}&scope=read&state=${state}&code_challenge=${code_challenge}&code_challenge_method=S256`) // prettier-ignore

@@ -13,11 +13,16 @@ import { postgresStore } from 'oauth2-token-handler/stores/postgres'
 import { Pool } from 'pg'
 import { serve } from './https.js'
 
-const pool = new Pool({ connectionString: process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/test' })
+const pool = new Pool({
+  connectionString: process.env.DATABASE_URL ?? 'postgres://postgres@127.0.0.1:5432/test',
+  connectionTimeoutMillis: 2000,
+  keepAlive: true,
+})
 // pg ends the process when an idle connection breaks and nobody listens.
 pool.on('error', () => undefined)
 const store = postgresStore(pool, { sweepInterval: 60 })
 await store.createTables()
+await store.check()
 
 const oauth: ServerOptions = {
   clients: [{ client_id: 'reports', client_secret: 'reports-secret', grant_types: ['client_credentials'] }],

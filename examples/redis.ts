@@ -1,7 +1,7 @@
 /**
  * The base, with tokens in Redis (REDIS_URL), for any number of processes.
  *
- * With node-redis `sendCommand` is `(args) => client.sendCommand(args)`. Run Redis with `appendonly yes` and `maxmemory-policy noeviction`.
+ * With node-redis `sendCommand` is `(args) => client.sendCommand(args)`, and the client needs a listener for `error`. Run Redis with `appendonly yes` and `maxmemory-policy noeviction`.
  *
  * Run it:  npx tsx examples/redis.ts
  * Try it:  curl -k https://localhost:3000/oauth2/token -u reports:reports-secret -d grant_type=client_credentials -d scope=read
@@ -13,7 +13,11 @@ import { tokenHandler, type ServerOptions } from 'oauth2-token-handler'
 import { redisStore } from 'oauth2-token-handler/stores/redis'
 import { serve } from './https.js'
 
-const client = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379')
+// A connection that is silent for five seconds while an answer is due is closed, and made anew.
+const client = new Redis(process.env.REDIS_URL ?? 'redis://127.0.0.1:6379', { socketTimeout: 5000 })
+client.on('error', (error: Error) => {
+  console.error(error.message)
+})
 const store = redisStore({
   sendCommand: ([command, ...args]) => client.call(command, ...args),
   prefix: process.env.REDIS_PREFIX ?? 'oauth2:',

@@ -15,6 +15,7 @@ import { serve } from './https.js'
 
 const store = sqliteStore(new Database(process.env.SQLITE_FILE ?? 'tokens.db'), { sweepInterval: 60 })
 await store.createTables()
+await store.check()
 
 const oauth: ServerOptions = {
   clients: [{ client_id: 'reports', client_secret: 'reports-secret', grant_types: ['client_credentials'] }],

@@ -2,44 +2,53 @@
  * The authorization endpoint as a handler (RFC 6749 §3.1): for an application that has a login and leaves the rest to this package.
  *
  * 1. Client and redirection URI are checked. When they are wrong a page says so, and nobody is redirected.
- * 2. Everything else is checked. What is wrong goes back to the client, with `state` and `iss`.
+ * 2. Everything else is checked. An error goes back to the client, with `state` and `iss`; for a client of strangers it is a page with a link until `decide`
+ *    has named a subject or a person has answered.
  * 3. GET: the application's `decide` is asked. It answers by itself (a login page, a consent page of its own), or names the subject; then the consent page is shown.
- * 4. POST, from that page: the confirmation is checked, `decide` is asked again, and the code is issued.
+ * 4. POST, from that page: the confirmation is checked, `decide` is asked again, and the code is issued. Without a right confirmation the page is shown again.
  */
 import type { ServerResponse } from 'node:http'
+import { isStranger } from './clients.js'
 import { configure, type Configuration } from './configuration.js'
 import {
   describeClient,
+  destinationOf,
   readAuthorizationRequest,
   readRedirection,
   type AuthorizationRequest,
+  type CheckedRequest,
   type Redirection,
 } from './endpoints/authorization-request.js'
 import { authorizationResponse, errorUrl } from './endpoints/authorization-response.js'
 import { reportRefusal } from './endpoints/client-request.js'
-import { agreementOf, browserSecret, confirmationOf, isConfirmed, isSameAgreement } from './endpoints/confirmation.js'
-import { consentPage, englishTexts, errorPage, protectiveHeaders, type ConsentTexts } from './endpoints/consent-page.js'
+import {
+  agreementOf,
+  askedAgain,
+  browserSecret,
+  confirmationOf,
+  decidingPage,
+  isSameAgreement,
+  markAskedAgain,
+  ownConfirmationOf,
+} from './endpoints/confirmation.js'
+import { consentPage, errorPage, protectiveHeaders, readTexts, strangersErrorPage, type ConsentTexts } from './endpoints/consent-page.js'
+import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints/decision.js'
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
-import { AccessDenied, ConfigurationError, InvalidRequest, ServerError } from './errors.js'
+import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
-import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
+import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
-import { isSecure, readForm, readQuery, type Form, type ProtocolRequest } from './protocol.js'
-import { isWithinScope, readScopeList, type Scope } from './scope.js'
-import { plainRequest, requestHead, send } from './wire.js'
-
-/** Who agreed, and to what. */
-export interface AuthorizationDecision {
-  readonly subject: string
-  /** Default: all that was asked for. */
-  readonly scope?: string | Scope
-  /** Found again in hooks and in `req.auth.extra`; plain JSON. `auth_time`, `acr` and `amr` become claims of signed tokens. */
-  readonly extra?: Parameters<typeof authorizationResponse>[1]['extra']
-}
+import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
+import { silentResponse } from './silent-response.js'
+import { clientAddress, plainRequest, readContext, requestHead, send } from './wire.js'
+import { withinTime } from './within-time.js'
 
 /**
  * The application's part. Answers by itself (redirects to a login, shows a page) and returns undefined; or returns who is logged in; or throws `AccessDenied`.
  * Asked on GET, before the consent page, and again on POST, when the person has agreed. Request and response are what the framework has.
+ *
+ * With `prompt=none` nothing may be shown: what is written to `res` reaches nobody, and the client is told `consent_required` where a subject is returned, else
+ * `login_required`.
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- their types are the application's to name
 export type Decide<Req = any, Res = any> = (
@@ -62,20 +71,12 @@ export interface AuthorizationHandlerOptions {
 export function authorizationHandler(options: ServerOptions, decide: Decide, handlerOptions: AuthorizationHandlerOptions = {}): Handler {
   const configuration = configure(options)
   if (typeof decide !== 'function') throw new ConfigurationError('authorizationHandler: decide must be a function (request, req, res)')
-  const texts = readTexts(handlerOptions)
+  assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
+  const texts = readTexts(handlerOptions.texts, 'authorizationHandler: texts')
   configuration.servedEndpoints.add('authorization')
   return function handleAuthorization(req, res, _next): void {
     void handle({ options, configuration, decide, texts }, req, res)
   }
-}
-
-function readTexts(handlerOptions: AuthorizationHandlerOptions): ConsentTexts {
-  assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
-  const texts = assertObject(handlerOptions.texts ?? {}, 'authorizationHandler: texts')
-  assertKnownKeys(texts, Object.keys(englishTexts), 'authorizationHandler: texts')
-  const reader = new OptionReader(texts, 'authorizationHandler: texts.')
-  const translated = Object.entries(englishTexts).map(([name, text]) => [name, reader.text(name) ?? text] as const)
-  return { ...englishTexts, ...Object.fromEntries(translated) }
 }
 
 interface Endpoint {
@@ -89,23 +90,33 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
   const { configuration, texts } = endpoint
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
-    const request = plainRequest(req, requestHead(req), configuration)
+    const head = requestHead(req)
+    const about = { address: clientAddress(req, head, configuration), context: await readContext(configuration.context, req) }
+    const request = { ...plainRequest(req, head, configuration), ...about }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
     // A POST brings its cookie or is none of ours: a forged one must not replace what an open page was made with.
-    if (setCookie !== undefined && request.method === 'GET') res.appendHeader('Set-Cookie', setCookie)
-    const pushed = await openPushedRequest(configuration, query, secret)
+    const isShown = request.method === 'GET'
+    if (setCookie !== undefined && isShown) res.appendHeader('Set-Cookie', setCookie)
+    const wasAsked = isShown ? askedAgain(request) : undefined
+    if (wasAsked !== undefined) res.appendHeader('Set-Cookie', wasAsked)
+    const pushed = await openPushedRequest(configuration, query, secret, about.address)
     const form = pushed?.form ?? query
-    const redirection = await readRedirection(configuration, form)
-    await handleKnown(endpoint, { request, form, secret, request_uri: pushed && query.parameters.request_uri }, redirection, req, res)
+    const redirection = await readRedirection(configuration, form, about)
+    const request_uri = pushed && query.parameters.request_uri
+    const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
+    await handleKnown(endpoint, asked, redirection, req, res)
   } catch (thrown) {
     const error = reportRefusal(configuration, 'authorization', thrown)
-    const { headers, ...page } = errorPage(error.status, error.description, texts)
-    const allow = error.allow === undefined ? {} : { Allow: error.allow }
-    const retryAfter = error.retryAfter === undefined ? {} : { 'Retry-After': String(error.retryAfter) }
-    send(res, { ...page, headers: { ...headers, ...allow, ...retryAfter } })
+    sendPage(res, error, errorPage(error.status, error.description, texts))
   }
+}
+
+function sendPage(res: ServerResponse, { allow, retryAfter }: OAuthError, { headers, ...page }: ProtocolResponse): void {
+  const allowed = allow === undefined ? {} : { Allow: allow }
+  const later = retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) }
+  send(res, { ...page, headers: { ...headers, ...allowed, ...later } })
 }
 
 function assertReachable(request: ProtocolRequest, { allowInsecureTransport }: Configuration): void {
@@ -123,6 +134,12 @@ interface Asked {
   readonly secret: string
   /** Where the request was pushed. */
   readonly request_uri: string | undefined
+  readonly isAskedAgain: boolean
+}
+
+/** Whether an error may be sent to the client: where the application has registered it, or a person is known to be there. */
+interface Trust {
+  isGiven: boolean
 }
 
 /** From here on there is somebody to send an error to. */
@@ -133,26 +150,41 @@ async function handleKnown(
   req: HostRequest,
   res: ServerResponse,
 ): Promise<void> {
-  const { configuration } = endpoint
-  const { request, form, secret, request_uri } = asked
+  const { configuration, texts } = endpoint
   const { client, redirect_uri, state } = redirection
+  // RFC 9700 §4.11.2: the server redirects by itself only where it trusts the redirection URI. Anybody can register one here.
+  const trust: Trust = { isGiven: !isStranger(client) }
   try {
-    assertPushedWhereRequired(configuration, client, request_uri !== undefined)
-    const checked = readAuthorizationRequest(configuration, client, form)
-    const shown: AuthorizationRequest = {
-      client_id: client.client_id,
-      client: describeClient(client, redirect_uri),
-      redirect_uri,
-      scope: checked.scope,
-      resource: checked.resource,
-      parameters: form.parameters,
-      url: pathAndQuery(request.url),
-      confirmation: confirmationOf(form, secret),
-    }
-    if (request.method === 'GET') await ask(endpoint, secret, shown, req, res)
-    else await conclude(endpoint, asked, shown, req, res)
+    assertPushedWhereRequired(configuration, client, asked.request_uri !== undefined)
+    const checked = readAuthorizationRequest(configuration, client, asked.form)
+    const shown = describe(asked, redirection, checked)
+    if (checked.isSilent) await answerSilently(endpoint, shown, trust, req, res)
+    else if (asked.request.method === 'GET') await ask(endpoint, asked, shown, trust, req, res)
+    else await conclude(endpoint, asked, shown, trust, req, res)
   } catch (thrown) {
-    redirect(res, errorUrl(configuration, redirect_uri, state, reportRefusal(configuration, 'authorization', thrown, client.client_id)))
+    const error = reportRefusal(configuration, 'authorization', thrown, client.client_id)
+    const url = errorUrl(configuration, redirect_uri, state, error)
+    if (trust.isGiven) redirect(res, url)
+    else {
+      const status = error.status >= 500 ? error.status : 400
+      sendPage(res, error, strangersErrorPage(status, error.description, { host: destinationOf(redirect_uri), url }, texts))
+    }
+  }
+}
+
+function describe(asked: Asked, { client, redirect_uri }: Redirection, { scope, resource }: CheckedRequest): AuthorizationRequest {
+  const { request, form, secret, request_uri, isAskedAgain } = asked
+  return {
+    client_id: client.client_id,
+    client: describeClient(client, redirect_uri),
+    redirect_uri,
+    scope,
+    resource,
+    request_uri,
+    parameters: form.parameters,
+    url: pathAndQuery(request.url),
+    confirmation: confirmationOf(form, secret),
+    isAskedAgain,
   }
 }
 
@@ -161,61 +193,117 @@ function pathAndQuery(target: string): string {
   return target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').replace(/^[/\\]*/, '/')
 }
 
-async function ask({ decide, texts }: Endpoint, secret: string, shown: AuthorizationRequest, req: HostRequest, res: ServerResponse) {
-  const decision = await decide(shown, req, res)
-  if (decision === undefined) return
-  const scope = agreedScope(decision, shown)
-  send(res, consentPage({ ...shown, scope }, agreementOf(shown.confirmation, { subject: decision.subject, scope }, secret), texts))
+/**
+ * OpenID Connect Core 1.0 §3.1.2.6, `prompt=none`: nothing is shown. Consent is asked each time, so that there is no code without a page.
+ *
+ * @throws OAuthError always: `login_required`, `consent_required`, `interaction_required`, or what the application throws.
+ */
+async function answerSilently(
+  { configuration, decide }: Endpoint,
+  shown: AuthorizationRequest,
+  trust: Trust,
+  req: HostRequest,
+  res: ServerResponse,
+): Promise<never> {
+  const isKnown = trust.isGiven
+  // RFC 9700 §4.11.2 excepts silent authentication: the client is waiting, and there is no page to show.
+  trust.isGiven = true
+  // A stranger is not told whether somebody is logged in, since nobody has agreed to tell.
+  if (!isKnown) throw new OAuthError('interaction_required', 'the resource owner must be asked')
+  const late = () => new OAuthError('interaction_required', 'the resource owner must be asked', { reason: 'decide did not answer in time' })
+  const asking = async () => decisionOf(await decide(shown, req, silentResponse(req, res)))
+  const decision = await withinTime(configuration.callbackTimeout, asking, late)
+  throw decision === undefined
+    ? new OAuthError('login_required', 'the resource owner must log in')
+    : new OAuthError('consent_required', 'the resource owner must agree')
 }
 
-async function conclude(
-  { options, configuration, decide }: Endpoint,
-  { request, form, secret, request_uri }: Asked,
+async function ask(
+  { decide, texts }: Endpoint,
+  { secret }: Asked,
   shown: AuthorizationRequest,
+  trust: Trust,
   req: HostRequest,
   res: ServerResponse,
 ): Promise<void> {
-  const { parameters: answered } = await readForm({ ...request, body: () => readBody(req, res, req.headers, configuration) }, configuration)
-  if (!isConfirmed(request, form, answered.confirmation)) {
-    throw new AccessDenied('the decision was not confirmed', {
-      reason: 'the confirmation is missing, stale, or of another request or browser',
-    })
-  }
-  const isDenied = answered.decision === 'deny'
-  const decision = isDenied ? undefined : await decide(shown, req, res)
-  if (decision === undefined && !isDenied) return
-  if (decision !== undefined) assertStillAgreed(decision, shown, secret, answered.agreement)
-  if (request_uri !== undefined) await closePushedRequest(configuration, request_uri)
-  if (decision === undefined) throw new AccessDenied()
-  const { redirect_uri, code_challenge, code_challenge_method, state } = form.parameters
+  const decision = decisionOf(await decide(shown, req, res))
+  if (decision === undefined) return
+  trust.isGiven = true
   const scope = agreedScope(decision, shown)
-  const url = await authorizationResponse(options, {
-    client_id: shown.client_id,
-    redirect_uri,
-    subject: decision.subject,
-    scope,
-    resource: form.resource,
-    code_challenge,
-    code_challenge_method,
-    state,
-    extra: decision.extra,
-  })
-  redirect(res, url)
+  const { confirmation } = shown
+  const agreement = agreementOf(confirmation, { subject: decision.subject, scope }, secret)
+  send(res, consentPage({ ...shown, scope }, { confirmation: ownConfirmationOf(confirmation, secret), agreement }, texts))
 }
 
-/** Whoever was logged in when the page was shown has agreed, to what the page said, and nobody else. */
-function assertStillAgreed(decision: AuthorizationDecision, shown: AuthorizationRequest, secret: string, agreement: string | undefined) {
-  const agreed = { subject: decision.subject, scope: agreedScope(decision, shown) }
-  if (isSameAgreement(agreementOf(shown.confirmation, agreed, secret), agreement)) return
-  throw new AccessDenied('the decision was not confirmed', { reason: 'subject or scope is not what the consent page was shown for' })
+async function conclude(
+  endpoint: Endpoint,
+  asked: Asked,
+  shown: AuthorizationRequest,
+  trust: Trust,
+  req: HostRequest,
+  res: ServerResponse,
+): Promise<void> {
+  const { options, configuration, decide } = endpoint
+  const { request, form, secret, request_uri } = asked
+  const answered = await readAnswer(configuration, request, req, res)
+  const page = decidingPage(request, form, answered, configuration.issuer)
+  if (page === undefined) {
+    askAgain(configuration, request, shown, 'the confirmation is missing, stale, or of another request or browser', res)
+    return
+  }
+  // A person has seen a page of this server and pressed a button on it.
+  trust.isGiven = true
+  // Only one word agrees.
+  if (answered.decision !== 'allow') {
+    if (request_uri !== undefined) await closePushedRequest(configuration, request_uri, shown.client_id)
+    throw new AccessDenied()
+  }
+  const decision = decisionOf(await decide(shown, req, res))
+  if (decision === undefined) return
+  const scope = agreedScope(decision, shown)
+  // The person who was logged in when the page was shown has agreed to what it said. A page of the application knows both itself.
+  const agreement = agreementOf(shown.confirmation, { subject: decision.subject, scope }, secret)
+  if (page === 'of the package' && !isSameAgreement(agreement, answered.agreement)) {
+    askAgain(configuration, request, shown, 'subject or scope is not the one that the consent page was shown for', res)
+    return
+  }
+  redirect(res, await authorizationResponse(options, { asked: shown, subject: decision.subject, scope, extra: decision.extra }))
 }
 
-/** The person may agree to less than was asked for, never to more. */
-function agreedScope({ scope }: AuthorizationDecision, shown: AuthorizationRequest): Scope {
-  if (scope === undefined) return shown.scope
-  const agreed = readScopeList(scope)
-  if (agreed !== undefined && isWithinScope(agreed, shown.scope)) return agreed
-  throw new ServerError(undefined, { reason: 'decide returned something else than a part of the scope that was asked for' })
+/** The fields of the form. A body that is no form answers nothing. */
+async function readAnswer(
+  configuration: Configuration,
+  request: ProtocolRequest,
+  req: HostRequest,
+  res: ServerResponse,
+): Promise<Parameters> {
+  try {
+    return (await readForm({ ...request, body: () => readBody(req, res, req.headers, configuration) }, configuration)).parameters
+  } catch (thrown) {
+    if (thrown instanceof InvalidRequest) return {}
+    throw thrown
+  }
+}
+
+/**
+ * An answer that was not confirmed is none: the page is shown again. `decide` is not asked in between, because it may take a POST for an agreement; so the
+ * browser is sent to the same address with GET. Another site that has forged the POST gets its visitor to the page, where every link can lead.
+ */
+function askAgain(
+  { emit }: Configuration,
+  request: ProtocolRequest,
+  { client_id }: AuthorizationRequest,
+  reason: string,
+  res: ServerResponse,
+) {
+  emit({ type: 'request.refused', endpoint: 'authorization', status: 303, reason, client_id })
+  res.appendHeader('Set-Cookie', markAskedAgain(request))
+  // RFC 3986 §5.2.2: a reference that is only a query keeps the path, whatever path a proxy has sent on
+  const query = request.url.slice(request.url.indexOf('?'))
+  redirect(
+    res,
+    query.replace(/[^\x21-\x7e]/g, (character) => encodeURIComponent(character)),
+  )
 }
 
 /** RFC 9700 §4.12: 303 turns a POST into a GET, so that a form is never sent on. */

@@ -2,7 +2,7 @@
  * A whole authorization server as one handler, for an application that has a login: every endpoint at its usual place.
  */
 import { authorizationHandler, type AuthorizationHandlerOptions, type Decide } from './authorization-handler.js'
-import { configure, expectRegistration } from './configuration.js'
+import { configure, expectRegistration, type Configuration } from './configuration.js'
 import { ConfigurationError } from './errors.js'
 import {
   introspectionHandler,
@@ -17,7 +17,7 @@ import {
 } from './handlers.js'
 import type { Handler, HostRequest, Next } from './host.js'
 import { resourceMetadataUrl } from './endpoints/protected-resource-metadata.js'
-import { endpointUrl, type EndpointName } from './endpoints/metadata.js'
+import { endpointUrl, type EndpointName, type MetadataOptions } from './endpoints/metadata.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import type { ServerResponse } from 'node:http'
@@ -28,8 +28,18 @@ export interface AuthorizationServerParts extends AuthorizationHandlerOptions {
   readonly authorize: Decide
   /** Dynamic registration: true, or its options. Default false. */
   readonly registration?: boolean | RegistrationOptions
-  /** Also answer at `/.well-known/openid-configuration`, where some clients look. Default false. */
+  /**
+   * Also answer at `/.well-known/openid-configuration`, where some clients look: with the path of the issuer before it (OpenID Connect Discovery §4) and
+   * behind it (RFC 8414 §5). Default false.
+   */
   readonly openidConfiguration?: boolean
+  /** Members of the metadata beside those that are computed, and how long they may be cached. */
+  readonly metadata?: MetadataOptions
+  /**
+   * The path of the issuer as it arrives here, where that is another: `'/'` behind a proxy that takes the path of the issuer off, or the path below which
+   * a proxy has this application. Default: the path of the issuer.
+   */
+  readonly mountPath?: string
 }
 
 /**
@@ -43,46 +53,117 @@ export function authorizationServer(options: ServerOptions, parts: Authorization
   const configuration = configure(options)
   assertKnownKeys(
     assertObject(parts, 'authorizationServer: the second argument'),
-    ['authorize', 'registration', 'openidConfiguration', 'texts'],
+    ['authorize', 'registration', 'openidConfiguration', 'texts', 'metadata', 'mountPath'],
     'authorizationServer',
   )
   const { issuer } = configuration
   if (issuer === undefined) throw new ConfigurationError('authorizationServer needs the option issuer, the https URL of this server')
-  const { authorize, registration = false, openidConfiguration = false, texts = {} } = parts
+  const { authorize, registration = false, openidConfiguration = false, texts = {}, metadata = {} } = parts
+  const places = readPlaces(issuer, parts.mountPath)
   const routes = new Map<string, Handler>()
-  const at = (name: EndpointName, handler: Handler) => routes.set(pathOf(endpointUrl(configuration, name)), handler)
+  const at = (name: EndpointName, handler: Handler) => routes.set(places.arriving(pathOf(endpointUrl(configuration, name))), handler)
   at('token', tokenHandler(options))
   at('revocation', revocationHandler(options))
   at('introspection', introspectionHandler(options))
   if (configuration.grants.has('authorization_code')) {
     at('pushedAuthorization', pushedAuthorizationHandler(options))
-    at('authorization', authorizationHandler(options, authorize, { texts }))
+    at('authorization', authorizationHandler(options, asPublished(authorize, places), { texts }))
   }
   if (registration !== false) at('registration', registrationHandler(options, registration === true ? {} : registration))
   if (configuration.accessTokenFormat.jwks !== undefined) at('jwks', jwksHandler(options))
-  addDocuments(routes, options, issuer, openidConfiguration)
+  const noteMiss = watchForMisses([...routes.keys()], places, configuration)
+  const endpoints = new Set(routes.keys())
+  addDocuments(routes, options, places, metadata, openidConfiguration)
   return function serve(req: HostRequest, res: ServerResponse, next?: Next): void {
-    const handler = routes.get(pathOf(req.originalUrl ?? req.url ?? ''))
+    const path = pathOf(req.originalUrl ?? req.url ?? '')
+    const handler = routes.get(path)
+    noteMiss(path, endpoints.has(path))
     if (handler !== undefined) handler(req, res, next)
     else if (next !== undefined) next()
     else notFound(req, res)
   }
 }
 
-/** RFC 8414 §3, RFC 9728 §3: the well-known path goes between host and path. */
-function addDocuments(routes: Map<string, Handler>, options: ServerOptions, issuer: string, openidConfiguration: boolean): void {
+/** The path of the issuer, as everybody knows it and as it arrives. Neither ends with a slash. */
+interface Places {
+  readonly published: string
+  readonly mount: string
+  /** A path under the issuer, as it arrives. */
+  readonly arriving: (path: string) => string
+}
+
+function readPlaces(issuer: string, mountPath: unknown): Places {
+  const isPath = typeof mountPath === 'string' && /^\/[^?#\s]*$/.test(mountPath)
+  if (mountPath !== undefined && !isPath)
+    throw new ConfigurationError("authorizationServer: mountPath must be a path that begins with '/', as in '/' or '/auth'")
+  const published = withoutRoot(pathOf(issuer))
+  const mount = mountPath === undefined ? published : withoutRoot(pathOf(mountPath))
+  return { published, mount, arriving: (path) => movedFrom(published, mount, path) }
+}
+
+function withoutRoot(path: string): string {
+  return path === '/' ? '' : path
+}
+
+function movedFrom(before: string, after: string, path: string): string {
+  return before === after || !(path === before || path.startsWith(`${before}/`)) ? path : after + path.slice(before.length)
+}
+
+/** The application reads of an authorization request at which address the browser comes back to it. */
+function asPublished(authorize: Decide, { published, mount }: Places): Decide {
+  if (published === mount || typeof authorize !== 'function') return authorize
+  return (request, req, res) => authorize({ ...request, url: movedFrom(mount, published, request.url) }, req, res)
+}
+
+/**
+ * Says once that no request finds an endpoint, where one arrives that would be for an endpoint if it came under another path: behind a proxy that takes a
+ * path off, or with a mount that adds one. After the first hit nothing is watched any more.
+ */
+function watchForMisses(
+  endpoints: readonly string[],
+  { mount }: Places,
+  { warn }: Configuration,
+): (path: string, isEndpoint: boolean) => void {
+  let isOver = false
+  return function noteMiss(path, isEndpoint): void {
+    if (isOver) return
+    if (isEndpoint) isOver = true
+    // The name of a place of ours is said, never the path that a stranger asked for.
+    const near = isEndpoint ? undefined : endpoints.find((endpoint) => path.endsWith(movedFrom(mount, '', endpoint)))
+    if (near === undefined) return
+    isOver = true
+    warn(
+      `authorizationServer answers at ${near}, and a request for that endpoint came under another path: where a proxy changes the path, or the handler is ` +
+        "mounted below one, set mountPath to the path of the issuer as it arrives, as in { authorize, mountPath: '/' }",
+    )
+  }
+}
+
+/** RFC 8414 §3, RFC 9728 §3: the well-known path goes between host and path. With `mountPath` the documents are there too. */
+function addDocuments(
+  routes: Map<string, Handler>,
+  options: ServerOptions,
+  { published, mount }: Places,
+  about: MetadataOptions,
+  openidConfiguration: boolean,
+): void {
   const { resources } = configure(options)
-  const metadata = metadataHandler(options)
-  const path = pathOf(issuer) === '/' ? '' : pathOf(issuer)
-  routes.set(`/.well-known/oauth-authorization-server${path}`, metadata)
-  if (openidConfiguration) routes.set(`/.well-known/openid-configuration${path}`, metadata)
+  const metadata = metadataHandler(options, about)
+  for (const name of openidConfiguration ? ['oauth-authorization-server', 'openid-configuration'] : ['oauth-authorization-server']) {
+    routes.set(`/.well-known/${name}${published}`, metadata)
+    // OpenID Connect Discovery §4: the well-known path goes behind the path of the issuer
+    if (mount !== published || name === 'openid-configuration') routes.set(`${mount}/.well-known/${name}`, metadata)
+  }
   const byPath = new Map<string, Map<string, Handler>>()
   for (const resource of resources.values()) {
     const { pathname, host, search } = new URL(resourceMetadataUrl(resource))
     const documents = byPath.get(pathOf(pathname)) ?? new Map<string, Handler>()
     byPath.set(pathOf(pathname), documents.set(host + search, protectedResourceHandler(options, { resource })))
   }
-  for (const [place, documents] of byPath) routes.set(place, oneOf(documents))
+  for (const [place, documents] of byPath) {
+    routes.set(place, oneOf(documents))
+    if (mount !== published) routes.set(mount + place, oneOf(documents))
+  }
 }
 
 /** Resources on several hosts, or with a query, may have their documents at the same path: RFC 9728 §3.3 wants that of the resource asked about. */

@@ -52,7 +52,7 @@ export interface Authorization {
   readonly refreshToken?: RefreshToken
   /** Live opaque access tokens, oldest first. */
   readonly accessTokens: readonly OpaqueAccessToken[]
-  /** Self-contained access tokens that were revoked one by one and have not expired yet. */
+  /** Self-contained access tokens that were revoked one by one and have not expired yet; at most 100. */
   readonly revokedTokens?: readonly RevokedToken[]
   /** What the application wants to find again in its hooks; never sent. */
   readonly extra?: JsonObject
@@ -170,10 +170,18 @@ function withRevokedTokens(
   return revokedTokens.length === 0 ? rest : { ...rest, revokedTokens }
 }
 
-/** One self-contained access token less. */
+/** So many self-contained access tokens of one Authorization may be revoked one by one. */
+const maxRevokedTokens = 100
+
+/**
+ * One self-contained access token less. A record stays small: past {@link maxRevokedTokens} that have not expired, the Authorization ends, and all of them
+ * with it. No shorter note would do: an older release that shares the store would not know it, and go on to accept what was revoked.
+ */
 export function withRevokedToken(authorization: Authorization, token: RevokedToken, now: number): Authorization {
   const current = withoutExpired(authorization, now)
-  return { ...current, revokedTokens: [...(current.revokedTokens ?? []), token] }
+  const { revokedTokens = [] } = current
+  if (revokedTokens.length >= maxRevokedTokens) return withRevocation(current, now)
+  return { ...current, revokedTokens: [...revokedTokens, token] }
 }
 
 /** Whether a self-contained access token of it may still be used. */

@@ -61,26 +61,37 @@ async function arrivedBody(req: IncomingMessage, length: number, rest: () => Pro
   const body: unknown = req.read()
   if (Buffer.isBuffer(body) && body.length === length) return body
   // Characters are not taken for bytes.
-  if (typeof body === 'string') throw new InvalidRequest('the body could not be read', { reason: 'an encoding was set on the request' })
+  if (typeof body === 'string') throw charactersForBytes()
   return rest()
+}
+
+function charactersForBytes(): InvalidRequest {
+  return new InvalidRequest('the body could not be read', { reason: 'an encoding was set on the request' })
 }
 
 function endOfTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-/** Any other body is body-parser's. */
+/** Any other body is body-parser's, but for that of HTTP/2, which may come without any announcement. */
 function awaitedBody(req: BodyRequest, res: ServerResponse, length: number, policy: BodyPolicy, remedy: string): Promise<unknown> {
   const { complete, destroyed } = req
   if (destroyed && !complete) throw clientGone()
-  if (req.readableDidRead) throw bodyConsumed(res, policy, remedy)
+  if (req.readableDidRead) throw req.body === null ? parsedAsNull() : bodyConsumed(res, policy, remedy)
   if (destroyed) throw clientGone()
   if (length > policy.maxBodySize) throw bodyTooLarge()
+  // RFC 9113 §8.1.1: content-length may be absent, and transfer-encoding must be
+  if (req.httpVersionMajor >= 2 && Number.isNaN(length)) return unannouncedBody(req, policy.maxBodySize)
   return parsedByBodyParser(req, res, policy.maxBodySize)
 }
 
 function clientGone(): InvalidRequest {
   return new InvalidRequest('the client went away', { reason: 'the request was aborted' })
+}
+
+/** As of the JSON text `null`: the client has sent it, and the application has done nothing wrong. */
+function parsedAsNull(): InvalidRequest {
+  return new InvalidRequest('the body could not be read', { reason: 'a parser made null of the body' })
 }
 
 function bodyConsumed(res: ServerResponse, { warn }: BodyPolicy, remedy: string): Error {
@@ -90,6 +101,37 @@ function bodyConsumed(res: ServerResponse, { warn }: BodyPolicy, remedy: string)
     `a request body was read before it reached the handler and nothing is left of it; mount the handler before what reads it, or ${remedy}`,
   )
   return new ServerError(undefined, { reason: 'the body was consumed before it reached the handler' })
+}
+
+/** All that comes until the end of the stream. */
+function unannouncedBody(req: IncomingMessage, limit: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let received = 0
+    const take = (chunk: Buffer | string) => {
+      if (typeof chunk === 'string') {
+        refuse(charactersForBytes())
+        return
+      }
+      received += chunk.length
+      if (received <= limit) chunks.push(chunk)
+      else refuse(bodyTooLarge())
+    }
+    const refuse = (fault: Error) => {
+      req.off('data', take)
+      reject(fault)
+    }
+    req.on('data', take)
+    req.once('end', () => {
+      resolve(Buffer.concat(chunks))
+    })
+    // After the end these change nothing.
+    for (const event of ['error', 'aborted', 'close']) {
+      req.once(event, () => {
+        refuse(clientGone())
+      })
+    }
+  })
 }
 
 type RawReader = (req: BodyRequest, res: ServerResponse, next: (error?: unknown) => void) => void

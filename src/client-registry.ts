@@ -1,21 +1,31 @@
 /**
- * The clients of one server: the list in the options, checked at start, or the application's function, checked at each answer.
+ * The clients of one server, and where each is looked for:
+ *
+ * 1. in the option `clients`: a list, checked at start, or a function of the application, checked at each answer;
+ * 2. in the store, where the application saves clients and clients register themselves;
+ * 3. for a `client_id` that is a URL, in the metadata document there.
+ *
+ * So what the application says of a client goes before what the client says of itself, at every use.
  */
-import type { Awaitable } from './awaitable.js'
+import { whenThere, type Awaitable } from './awaitable.js'
 import {
   assertClientFitsServer,
   readClient,
+  readFoundClient,
   type Client,
   type ClientMetadata,
   type ClientSource,
   type FindClient,
   type Served,
 } from './clients.js'
+import { ClientCache, type LookUpRequest } from './client-cache.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
 import type { Emit } from './events.js'
 import { kindOf } from './option-checks.js'
+import { intersectScope, type Scope } from './scope.js'
+import { visibleText } from './visible-text.js'
 import { withinTime } from './within-time.js'
 
 /** How to find clients, and how long a decoy has to work. */
@@ -25,13 +35,19 @@ export interface ClientRegistry {
    *
    * @throws ServerError when the application's function fails, TemporarilyUnavailable when it does not answer in time.
    */
-  readonly findClient: (client_id: string) => Awaitable<Client | undefined>
+  readonly findClient: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
   /** The same, when somebody is about to be asked: a client that is a document is read anew. */
-  readonly findClientToAuthorize: (client_id: string) => Awaitable<Client | undefined>
+  readonly findClientToAuthorize: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
+  /** Keeps a client of strangers until `instant`, as long as what it was authorised for can live. */
+  readonly keepClient: (client: Client, instant: number) => Promise<void>
   /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */
   readonly decoyHashes: () => readonly string[]
   /** Lets the next look-up of that client pass the cache. */
   readonly forgetClient: (client_id: string) => void
+  /** Forgets what is known of a client that is a document. */
+  readonly forgetDocument: (client_id: string) => Promise<void>
+  /** Whether a client of that id would be found in the store. */
+  readonly mayBeStored: (client_id: string) => boolean
 }
 
 /** What was found, and who says it. */
@@ -40,12 +56,25 @@ interface SourcedClient {
   readonly source: ClientSource
 }
 
+/** The clients in the store. */
+export interface StoredClients {
+  readonly find: (client_id: string) => Promise<SourcedClient | undefined>
+  readonly keepUntil: (client_id: string, instant: number) => Promise<void>
+  /** Whether the application may have put clients there. */
+  readonly isSearched: () => boolean
+  /** Whether clients register themselves there. */
+  readonly hasRegistration: () => boolean
+  /** Whether nothing was ever put there. */
+  readonly isEmpty: () => boolean
+}
+
 /** What the clients have to fit. */
 export interface ClientRegistrySettings extends Served {
-  /** The clients in the store, and whether there may be any. */
-  readonly stored: { readonly find: (client_id: string) => Promise<SourcedClient | undefined>; readonly isSearched: () => boolean }
+  readonly stored: StoredClients
   /** Clients that are their documents; undefined where there are none. */
   readonly documents: ClientIdDocuments | undefined
+  /** The most scope of strangers, as things are now. */
+  readonly strangerScopes: () => Scope
   /** Milliseconds. */
   readonly timeout: number
   /** Seconds for which what a function found is used again. Default 0: none. */
@@ -59,21 +88,43 @@ export function createClientRegistry(
   clients: readonly ClientMetadata[] | FindClient | undefined,
   settings: ClientRegistrySettings,
 ): ClientRegistry {
-  const registered = createRegistered(clients, settings)
+  const { documents, stored } = settings
+  const mayBeStored = (client_id: string) =>
+    stored.isSearched() || stored.hasRegistration() || (documents !== undefined && isClientIdUrl(client_id))
+  const registered = createRegistered(clients, settings, mayBeStored)
   const { findClient } = registered
-  const { documents } = settings
-  if (documents === undefined) return { ...registered, findClientToAuthorize: findClient }
-  return {
+  const registry = {
     ...registered,
-    findClient: (client_id) => (isClientIdUrl(client_id) ? documents.known(client_id) : findClient(client_id)),
-    findClientToAuthorize: (client_id) => (isClientIdUrl(client_id) ? documents.current(client_id) : findClient(client_id)),
+    mayBeStored,
+    async keepClient({ source, client_id }: Client, instant: number) {
+      if (source === 'registration' || stored.hasRegistration()) await stored.keepUntil(client_id, instant)
+    },
+    forgetDocument: async () => undefined,
+  }
+  if (documents === undefined) return { ...registry, findClientToAuthorize: findClient }
+  return {
+    ...registry,
+    keepClient: (client, instant) =>
+      client.source === 'document' ? documents.keep(client, instant) : registry.keepClient(client, instant),
+    forgetDocument: (client_id) => documents.forget(client_id),
+    findClient: (client_id, request) =>
+      isClientIdUrl(client_id)
+        ? whenThere(findClient(client_id, request), (found) => found ?? documents.known(client_id))
+        : findClient(client_id, request),
+    findClientToAuthorize: (client_id, request) =>
+      isClientIdUrl(client_id)
+        ? whenThere(findClient(client_id, request), (found) => found ?? documents.current(client_id, request?.address))
+        : findClient(client_id, request),
   }
 }
+
+type Registered = Pick<ClientRegistry, 'findClient' | 'decoyHashes' | 'forgetClient'>
 
 function createRegistered(
   clients: readonly ClientMetadata[] | FindClient | undefined,
   settings: ClientRegistrySettings,
-): Omit<ClientRegistry, 'findClientToAuthorize'> {
+  mayBeStored: (client_id: string) => boolean,
+): Registered {
   let decoys: readonly string[] = []
   const noticeSlowHash = (client: Client): Client => {
     const slow = client.secrets.reveal().filter(({ hash }) => isSlowHash(hash))
@@ -82,60 +133,41 @@ function createRegistered(
   }
   const byId = typeof clients === 'function' ? new Map<string, Client>() : readClients(clients, settings)
   byId.forEach(noticeSlowHash)
-  const { stored } = settings
-  const cache = new ClientCache(settings.cacheLifetime ?? 0, async (client_id) => {
-    const asked = async (id: string) => fromApplication(await (clients as FindClient)(id))
-    const found = typeof clients === 'function' ? await lookUp(asked, client_id, settings, noticeSlowHash) : undefined
-    return found ?? (stored.isSearched() ? lookUp(stored.find, client_id, settings, noticeSlowHash) : undefined)
+  const { stored, strangerScopes, cacheLifetime = 0 } = settings
+  assertCacheable(clients, cacheLifetime)
+  const lookUp = createLookUp(settings, noticeSlowHash)
+  const cache = new ClientCache(cacheLifetime, async (client_id, request) => {
+    const asked = async (id: string) => fromApplication(await (clients as FindClient)(id, { context: request?.context ?? {} }))
+    const found = typeof clients === 'function' ? await lookUp(asked, client_id) : undefined
+    if (found !== undefined) return found
+    const saved = mayBeStored(client_id) ? await lookUp(stored.find, client_id) : undefined
+    if (saved === undefined && clients === undefined && settings.documents === undefined && stored.isEmpty()) warnWithoutClients(settings)
+    return saved?.source === 'registration' ? { ...saved, scope: intersectScope(saved.scope ?? strangerScopes(), strangerScopes()) } : saved
   })
   return {
     decoyHashes: () => decoys,
     // One that is listed and one that is not cost the same, where nothing else is asked.
-    findClient: (client_id) =>
-      byId.get(client_id) ?? (typeof clients === 'function' || stored.isSearched() ? cache.find(client_id) : undefined),
+    findClient: (client_id, request) =>
+      byId.get(client_id) ?? (typeof clients === 'function' || mayBeStored(client_id) ? cache.find(client_id, request) : undefined),
     forgetClient: (client_id) => {
       cache.forget(client_id)
     },
   }
 }
 
-const mostCached = 1_000
-
-/** Clients that were found lately. What was not found is looked up again, so that nobody fills the cache with names. */
-class ClientCache {
-  readonly #lifetime: number
-  readonly #lookUp: (client_id: string) => Promise<Client | undefined>
-  readonly #found = new Map<string, { readonly client: Client; readonly until: number }>()
-
-  constructor(lifetime: number, lookUp: (client_id: string) => Promise<Client | undefined>) {
-    this.#lifetime = lifetime
-    this.#lookUp = lookUp
-  }
-
-  async find(client_id: string): Promise<Client | undefined> {
-    const known = this.#found.get(client_id)
-    if (known !== undefined && performance.now() < known.until) return known.client
-    const client = await this.#lookUp(client_id)
-    this.forget(client_id)
-    if (client === undefined || this.#lifetime === 0) return client
-    const [oldest] = this.#found.keys()
-    if (this.#found.size >= mostCached && oldest !== undefined) this.forget(oldest)
-    this.#found.set(client_id, { client, until: performance.now() + this.#lifetime * 1000 })
-    return client
-  }
-
-  forget(client_id: string): void {
-    this.#found.delete(client_id)
-  }
+/** What was found for one context must not be used for another. */
+function assertCacheable(clients: unknown, cacheLifetime: number): void {
+  if (typeof clients !== 'function' || clients.length < 2 || cacheLifetime === 0) return
+  throw new ConfigurationError(
+    'clientCacheLifetime must be 0 with a clients function that takes a second argument: what it finds depends on the context; cache inside the function',
+  )
 }
 
 function readClients(clients: unknown, settings: ClientRegistrySettings): ReadonlyMap<string, Client> {
-  if (clients === undefined || (Array.isArray(clients) && clients.length === 0)) {
-    warnWithoutClients(settings)
-    return new Map()
-  }
+  if (clients === undefined) return new Map()
   if (!Array.isArray(clients))
     throw new ConfigurationError(`clients must be an array or a function (client_id) => client, not ${kindOf(clients)}`)
+  if (clients.length === 0 && settings.documents === undefined && !settings.stored.hasRegistration()) warnWithoutClients(settings)
   const byId = new Map<string, Client>()
   for (const [position, value] of (clients as unknown[]).entries()) {
     const client = readClient(value, `clients[${position}]`)
@@ -146,8 +178,8 @@ function readClients(clients: unknown, settings: ClientRegistrySettings): Readon
   return byId
 }
 
-function warnWithoutClients({ stored, documents, warn }: ClientRegistrySettings): void {
-  if (documents === undefined && !stored.isSearched()) warn('no clients are configured, so nobody can get a token; set the option clients')
+function warnWithoutClients({ warn }: ClientRegistrySettings): void {
+  warn('no clients are configured, so nobody can get a token; set the option clients, or leave it out and add clients with saveClient')
 }
 
 function fromApplication(client: ClientMetadata | undefined | null): SourcedClient | undefined {
@@ -156,24 +188,43 @@ function fromApplication(client: ClientMetadata | undefined | null): SourcedClie
 
 type Find = (client_id: string) => Promise<SourcedClient | undefined>
 
-async function lookUp(
-  find: Find,
-  client_id: string,
-  { timeout, emit }: ClientRegistrySettings,
-  noticeSlowHash: (client: Client) => Client,
-): Promise<Client | undefined> {
-  const found = await callLookUp(find, client_id, timeout)
-  if (found === undefined) return undefined
-  try {
-    const client = readClient(found.client, 'the client', found.source)
-    if (client.client_id === client_id) return noticeSlowHash(client)
-    emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
-  } catch (cause) {
-    // A stored client that contradicts itself authenticates nobody.
-    if (!(cause instanceof ConfigurationError)) throw cause
-    emit({ type: 'warning', client_id, reason: cause.message })
+const mostComplaints = 100
+
+/** Looks up and reads one client. One that contradicts itself authenticates nobody: an event says why, and for a client of the application the console too, once. */
+function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash: (client: Client) => Client) {
+  const complainedOf = new Set<string>()
+  const complain = (client_id: string, message: string) => {
+    if (complainedOf.has(client_id) || complainedOf.size >= mostComplaints) return
+    complainedOf.add(client_id)
+    console.warn(`oauth2-token-handler: a client that was looked up cannot be used: ${visibleText(message)}`)
   }
-  return undefined
+  return async function lookUp(find: Find, client_id: string): Promise<Client | undefined> {
+    const found = await callLookUp(find, client_id, timeout)
+    if (found === undefined) return undefined
+    const { client: row, source } = found
+    try {
+      const client = readFoundClient(withoutNulls(row), source)
+      if (client.client_id === client_id) return noticeSlowHash(client)
+      emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
+    } catch (cause) {
+      if (!(cause instanceof ConfigurationError)) throw cause
+      if (source === 'application') complain(client_id, cause.message)
+      emit({ type: 'warning', client_id, reason: `the client cannot be used: ${cause.rule ?? 'it contradicts itself'}` })
+    }
+    return undefined
+  }
+}
+
+/** A column that is empty reads as null, and means the same as a member that is not there. */
+function withoutNulls(row: ClientMetadata): ClientMetadata {
+  if (typeof row !== 'object' || (row as unknown) === null) return row
+  const members = Object.entries(row)
+  if (!members.some(([, value]) => value === null)) return row
+  const prototype = Object.getPrototypeOf(row) as object | null
+  return Object.assign(
+    Object.create(prototype) as object,
+    Object.fromEntries(members.filter(([, value]) => value !== null)),
+  ) as ClientMetadata
 }
 
 async function callLookUp(find: Find, client_id: string, timeout: number): Promise<SourcedClient | undefined> {

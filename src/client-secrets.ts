@@ -8,8 +8,8 @@
  */
 import { randomBytes, scrypt } from 'node:crypto'
 import type { Awaitable } from './awaitable.js'
-import { TemporarilyUnavailable } from './errors.js'
 import { equalInConstantTime, sha256 } from './secrets.js'
+import { inLine, type Asker } from './slow-hash-line.js'
 
 /** One secret of a client, as it is kept. */
 export interface ClientSecret {
@@ -38,7 +38,7 @@ export async function hashClientSecret(secret: string, options: { generated?: bo
   if (options.generated === true) return hashGeneratedSecret(secret)
   const salt = randomBytes(16).toString('base64url')
   const { N, r, p } = scryptCost
-  return `scrypt:${N}:${r}:${p}:${salt}:${await scryptInTurn(secret, salt, scryptCost, lines.clients)}`
+  return `scrypt:${N}:${r}:${p}:${salt}:${await inLine(undefined, () => scryptDigest(secret, salt, scryptCost))}`
 }
 
 function hashGeneratedSecret(secret: string): string {
@@ -72,7 +72,7 @@ export function isSlowHash(hash: string): boolean {
  *
  * @throws TemporarilyUnavailable when too many slow hashes are waiting.
  */
-export function verifySecret(readings: readonly string[], secrets: readonly ClientSecret[], now: number): Awaitable<boolean> {
+export function verifySecret(readings: readonly string[], secrets: readonly ClientSecret[], now: number, asker: Asker): Awaitable<boolean> {
   let verified = false
   for (const secret of secrets) {
     if (isSlowHash(secret.hash)) continue
@@ -81,13 +81,13 @@ export function verifySecret(readings: readonly string[], secrets: readonly Clie
     }
   }
   const slow = secrets.filter(({ hash }) => isSlowHash(hash))
-  return slow.length === 0 ? verified : verifySlowly(readings, slow, now).then((isVerified) => verified || isVerified)
+  return slow.length === 0 ? verified : verifySlowly(readings, slow, now, asker).then((isVerified) => verified || isVerified)
 }
 
-async function verifySlowly(readings: readonly string[], secrets: readonly ClientSecret[], now: number): Promise<boolean> {
+async function verifySlowly(readings: readonly string[], secrets: readonly ClientSecret[], now: number, asker: Asker): Promise<boolean> {
   let verified = false
   for (const secret of secrets) {
-    for (const reading of readings) if ((await matchesSlowHash(reading, secret.hash)) && isAlive(secret, now)) verified = true
+    for (const reading of readings) if ((await matchesSlowHash(reading, secret.hash, asker)) && isAlive(secret, now)) verified = true
   }
   return verified
 }
@@ -96,15 +96,10 @@ function isAlive({ expiresAt }: ClientSecret, now: number): boolean {
   return expiresAt === undefined || now < expiresAt
 }
 
-async function matchesSlowHash(secret: string, hash: string): Promise<boolean> {
+async function matchesSlowHash(secret: string, hash: string, asker: Asker): Promise<boolean> {
   const [, N, r, p, salt = '', digest = ''] = scryptForm.exec(hash) ?? []
-  const isDecoy = digest === decoyDigest
-  if (isDecoy && lines.decoys.length >= decoysWaiting) return false
-  if (!isDecoy && lines.clients.length >= clientsWaiting) {
-    throw new TemporarilyUnavailable(undefined, { reason: 'too many slow secret hashes are waiting' })
-  }
   const cost = { N: Number(N), r: Number(r), p: Number(p) }
-  return equalInConstantTime(await scryptInTurn(secret, salt, cost, isDecoy ? lines.decoys : lines.clients), digest)
+  return equalInConstantTime(await inLine(asker, () => scryptDigest(secret, salt, cost)), digest)
 }
 
 // No scrypt ends in this: all its bits are zero.
@@ -113,29 +108,6 @@ const decoyDigest = 'A'.repeat(43)
 /** A hash that costs what this one costs, and that nothing matches. */
 export function decoyOf(hash: string): string {
   return hash.slice(0, -decoyDigest.length) + decoyDigest
-}
-
-const slowAtOnce = 2
-const clientsWaiting = 32
-const decoysWaiting = 8
-const lines = { clients: [] as (() => void)[], decoys: [] as (() => void)[] }
-let running = 0
-
-/**
- * scrypt off the event loop, a few at a time, so that no flood of wrong secrets takes the thread pool or the memory. Requests for unknown clients have a
- * line of their own, behind the others: who makes up names keeps no client waiting.
- */
-async function scryptInTurn(secret: string, salt: string, cost: typeof scryptCost, line: (() => void)[]): Promise<string> {
-  // Whoever finishes hands its place to the first in line, so `running` does not change hands.
-  if (running >= slowAtOnce) await new Promise<void>((resolve) => line.push(resolve))
-  else running++
-  try {
-    return await scryptDigest(secret, salt, cost)
-  } finally {
-    const next = lines.clients.shift() ?? lines.decoys.shift()
-    if (next === undefined) running--
-    else next()
-  }
 }
 
 function scryptDigest(secret: string, salt: string, cost: typeof scryptCost): Promise<string> {

@@ -7,7 +7,9 @@
 import { digestOfSecret, isSecretHash, type ClientSecret } from './client-secrets.js'
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from './option-checks.js'
-import { redirectUriFault } from './redirect-uri.js'
+import type { Context } from './protocol.js'
+import { assertPublicKeys, type PublicKeySet } from './public-keys.js'
+import { redirectUriFault, storedRedirectUriFault } from './redirect-uri.js'
 import { isWithinScope, readScopeList, type Scope } from './scope.js'
 import { Redacted } from './secrets.js'
 
@@ -26,7 +28,7 @@ export interface ClientMetadata {
   readonly token_endpoint_auth_method?: string
   /** The grants it may use. Default: `['authorization_code']`. It gets refresh tokens when this has `refresh_token`. */
   readonly grant_types?: readonly string[]
-  /** Where its codes may be sent, compared byte for byte. Required for `authorization_code`. */
+  /** Where its codes may be sent, compared byte for byte: as a URL parser reads them. Required for `authorization_code`. */
   readonly redirect_uris?: readonly string[]
   /** The most it may be granted, as a list or separated by spaces. Default: whatever the server's `scopes` are. */
   readonly scope?: string | readonly string[]
@@ -40,6 +42,12 @@ export interface ClientMetadata {
   readonly rotateRefreshTokens?: boolean
   /** Lifetime of its access tokens in seconds. Default: the grant's or the server's. */
   readonly accessTokenLifetime?: number
+  /** How long its Authorizations may be refreshed in all, in seconds. Default: the server's. */
+  readonly refreshTokenLifetime?: number
+  /** How long its refresh tokens may lie unused, in seconds. Default: the server's. */
+  readonly refreshTokenIdleLifetime?: number
+  /** Its public keys (RFC 7517 §5), for methods that verify what it has signed. Private and symmetric keys are refused. */
+  readonly jwks?: PublicKeySet
   /** True: it authenticates nowhere. */
   readonly disabled?: boolean
   /** True: it may introspect every token, as a resource server does (RFC 7662). */
@@ -85,20 +93,30 @@ export interface Client {
   readonly require_pushed_authorization_requests: boolean
   readonly rotateRefreshTokens: boolean | undefined
   readonly accessTokenLifetime: number | undefined
+  readonly refreshTokenLifetime: number | undefined
+  readonly refreshTokenIdleLifetime: number | undefined
   readonly disabled: boolean
   readonly introspect: boolean
   /** What was registered, without secrets. */
   readonly metadata: Omit<ClientMetadata, 'client_secret' | 'secrets'>
 }
 
-/** Finds a registered client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else. */
-export type FindClient = (client_id: string) => ClientMetadata | undefined | null | Promise<ClientMetadata | undefined | null>
+/**
+ * Finds a registered client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else. `context` is what the option `context` says
+ * of the request; empty where no request is known. A member that is null is as good as absent.
+ */
+export type FindClient = (
+  client_id: string,
+  about: { readonly context: Context },
+) => ClientMetadata | undefined | null | Promise<ClientMetadata | undefined | null>
 
 const memberNames: readonly string[] = [
   'client_id', 'client_secret', 'secrets', 'token_endpoint_auth_method', 'grant_types', 'redirect_uris', 'scope', 'defaultScope',
-  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
+  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'refreshTokenLifetime', 'refreshTokenIdleLifetime', 'jwks', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
   'policy_uri', 'tos_uri', 'contacts', 'response_types', 'software_id', 'software_version', 'extra',
 ] satisfies (keyof ClientMetadata)[] // prettier-ignore
+
+const year = 31_536_000
 
 // RFC 6749 Appendix A.1: client-id = *VSCHAR; VSCHAR = %x20-7E
 const clientId = /^[\x20-\x7e]{1,255}$/
@@ -119,10 +137,25 @@ export function isStranger({ source }: Pick<Client, 'source'>): boolean {
  * @throws ConfigurationError when it contradicts itself; the message names the member and holds no secret.
  */
 export function readClient(value: unknown, name: string, source: ClientSource = 'application'): Client {
+  return readMembers(value, name, source, source === 'application' ? redirectUriFault : storedRedirectUriFault)
+}
+
+/**
+ * Reads one that was found, by a function of the application or in the store. It may have been registered under older rules for redirection URIs: a URI
+ * that they took and today's do not is no reason to refuse the client; it is refused where an authorization request names it.
+ *
+ * @throws ConfigurationError as {@link readClient}.
+ */
+export function readFoundClient(value: unknown, source: ClientSource): Client {
+  return readMembers(value, 'the client', source, storedRedirectUriFault)
+}
+
+function readMembers(value: unknown, name: string, source: ClientSource, faultOf: (uri: string) => string | undefined): Client {
   const members = assertObject(value, name)
   const client_id = members.client_id
   if (typeof client_id !== 'string' || !isClientId(client_id)) {
-    throw new ConfigurationError(`${name}.client_id must be 1 to 255 visible ASCII characters or spaces`)
+    const rule = 'client_id must be 1 to 255 visible ASCII characters or spaces'
+    throw new ConfigurationError(`${name}.${rule}`, rule)
   }
   const where = `client "${client_id}": `
   const reader = new OptionReader(members, where)
@@ -130,6 +163,7 @@ export function readClient(value: unknown, name: string, source: ClientSource = 
   const secrets = readSecrets(members, where)
   const isPublic = token_endpoint_auth_method === 'none'
   assertSecretsFit(isPublic, token_endpoint_auth_method, secrets, where)
+  assertPublicKeys(members.jwks, `${where}jwks`)
   const grant_types = reader.texts('grant_types') ?? ['authorization_code']
   return {
     client_id,
@@ -138,13 +172,15 @@ export function readClient(value: unknown, name: string, source: ClientSource = 
     token_endpoint_auth_method,
     isPublic,
     grant_types,
-    redirect_uris: readRedirectUris(reader, grant_types, where),
+    redirect_uris: readRedirectUris(reader, grant_types, where, faultOf),
     scope: readScope(members, 'scope', where),
     defaultScope: readScope(members, 'defaultScope', where),
     require_pkce: readPkceRule(reader, isPublic, where),
     require_pushed_authorization_requests: reader.boolean('require_pushed_authorization_requests', false),
     rotateRefreshTokens: reader.boolean('rotateRefreshTokens', undefined),
-    accessTokenLifetime: reader.whole('accessTokenLifetime', undefined, 1, 31_536_000),
+    accessTokenLifetime: reader.whole('accessTokenLifetime', undefined, 1, year),
+    refreshTokenLifetime: reader.whole('refreshTokenLifetime', undefined, 1, 100 * year),
+    refreshTokenIdleLifetime: reader.whole('refreshTokenIdleLifetime', undefined, 1, 100 * year),
     disabled: reader.boolean('disabled', false),
     introspect: reader.boolean('introspect', false),
     metadata: withoutSecrets(members as unknown as ClientMetadata),
@@ -217,6 +253,7 @@ function readSecrets(members: Unchecked, where: string): readonly ClientSecret[]
       throw new ConfigurationError(
         `${where}client_secret is present but ${client_secret === '' ? 'empty' : 'not a string'}; is an environment variable not set? ` +
           "For a public client leave client_secret out and say token_endpoint_auth_method: 'none'",
+        'client_secret is present but empty, or not a string',
       )
     }
     secrets.push({ hash: digestOfSecret(client_secret) })
@@ -231,7 +268,8 @@ function readSecret(value: unknown, where: string): ClientSecret {
   assertKnownKeys(members, ['hash', 'expiresAt'], `${where}secrets`)
   const { hash } = members
   if (typeof hash !== 'string' || !isSecretHash(hash)) {
-    throw new ConfigurationError(`${where}secrets holds a hash that hashClientSecret did not make; a plain secret goes under client_secret`)
+    const rule = 'secrets holds a hash that hashClientSecret did not make; a plain secret goes under client_secret'
+    throw new ConfigurationError(`${where}${rule}`, rule)
   }
   const expiresAt = new OptionReader(members, `${where}secrets.`).whole('expiresAt', undefined, 0, Number.MAX_SAFE_INTEGER)
   return expiresAt === undefined ? { hash } : { hash, expiresAt }
@@ -239,25 +277,34 @@ function readSecret(value: unknown, where: string): ClientSecret {
 
 function assertSecretsFit(isPublic: boolean, method: string | undefined, secrets: readonly ClientSecret[], where: string): void {
   if (isPublic && secrets.length > 0) {
-    throw new ConfigurationError(`${where}has a secret and says token_endpoint_auth_method: 'none'; remove one of the two`)
+    const rule = "has a secret and says token_endpoint_auth_method: 'none'; remove one of the two"
+    throw new ConfigurationError(`${where}${rule}`, `it ${rule}`)
   }
   const needsSecret = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
   if (needsSecret && secrets.length === 0) {
     throw new ConfigurationError(
       `${where}has no secret; add client_secret or secrets, or say token_endpoint_auth_method: 'none' for a public client`,
+      'it has no secret',
     )
   }
 }
 
-function readRedirectUris(reader: OptionReader, grant_types: readonly string[], where: string): readonly string[] {
+function readRedirectUris(
+  reader: OptionReader,
+  grant_types: readonly string[],
+  where: string,
+  faultOf: (uri: string) => string | undefined,
+): readonly string[] {
   const uris = reader.texts('redirect_uris') ?? []
   for (const uri of uris) {
-    const fault = redirectUriFault(uri)
-    if (fault !== undefined) throw new ConfigurationError(`${where}redirect_uris: "${uri}" ${fault}`)
+    const fault = faultOf(uri)
+    if (fault !== undefined)
+      throw new ConfigurationError(`${where}redirect_uris: "${uri}" ${fault}`, 'redirect_uris holds one that may not be registered')
   }
   if (uris.length === 0 && grant_types.includes('authorization_code')) {
     throw new ConfigurationError(
       `${where}may use authorization_code but has no redirect_uris; add them, or say which grants it uses, as in grant_types: ['client_credentials']`,
+      'it may use authorization_code but has no redirect_uris',
     )
   }
   return uris
@@ -268,7 +315,8 @@ function readScope(members: Unchecked, name: 'scope' | 'defaultScope', where: st
   if (value === undefined) return undefined
   const scope = readScopeList(value)
   if (scope !== undefined) return scope
-  throw new ConfigurationError(`${where}${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`)
+  const rule = `${name} must be scope tokens (RFC 6749 §3.3), as an array or separated by spaces`
+  throw new ConfigurationError(`${where}${rule}`, rule)
 }
 
 function readPkceRule(reader: OptionReader, isPublic: boolean, where: string): boolean {

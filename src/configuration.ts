@@ -5,17 +5,17 @@
  */
 import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
 import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
-import { createClientRegistry, type ClientRegistry } from './client-registry.js'
+import { createClientRegistry, type ClientRegistry, type StoredClients } from './client-registry.js'
 import type { Served } from './clients.js'
-import { readCors, type CorsOptions } from './cors.js'
+import { readCors, type CorsPolicy } from './cors.js'
 import { createEmit, type Emit } from './events.js'
+import { readFailureLimit } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
 import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
   assertFormatFits,
   readDefaultGrantType,
-  readFailureLimit,
   readFormat,
   readGrants,
   readMethods,
@@ -26,21 +26,27 @@ import {
   assertClock,
   readEndpoints,
   readErrorUri,
+  readIgnoredScopes,
   readImplies,
   readInsecureTransport,
   readIssuer,
+  readPrivateUseSchemes,
   readRealm,
   readScopes,
   readStore,
+  readStrangerScopes,
   readTrustProxy,
 } from './plain-options.js'
 import type { TransportPolicy } from './protocol.js'
 import { readResources, type KnownResources } from './resources.js'
-import type { Scope } from './scope.js'
+import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
+import { lineOf } from './stores/line.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
+import type { StrangerRules } from './stranger-metadata.js'
+import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
 import type { IssuingPolicy } from './tokens/issue.js'
@@ -50,6 +56,8 @@ import type { ReadingPolicy } from './tokens/read.js'
 /** Options that were checked, with every default in place. */
 export interface Configuration extends TransportPolicy, ClientAuthenticationPolicy, ClientRegistry, IssuingPolicy, ReadingPolicy {
   readonly scopes: Scope
+  /** Scopes that are dropped from requests. */
+  readonly ignoredScopes: ReadonlySet<string>
   readonly implies: ReadonlyMap<string, Scope>
   readonly resources: KnownResources
   readonly grants: ReadonlyMap<string, Grant>
@@ -59,6 +67,12 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly accessTokenLifetime: NonNullable<ServerOptions['accessTokenLifetime']>
   readonly codeLifetime: number
   readonly hasClientIdDocuments: boolean
+  /** The schemes without a dot that clients of strangers may be redirected to. */
+  readonly privateUseSchemes: ReadonlySet<string>
+  /** What strangers may have: clients that registered themselves, and metadata documents. Handlers narrow it when they are made. */
+  readonly strangers: { scopes: Scope }
+  /** Room for what strangers make the server remember. */
+  readonly rooms: StrangerRooms
   /** Milliseconds. */
   readonly callbackTimeout: number
   readonly checkScope: ServerOptions['checkScope']
@@ -76,22 +90,22 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly available: ServerOptions['available']
   /** All types that resources accept; the Authorization scheme decides. */
   readonly tokenTypes: readonly TokenType[]
-  readonly cors: CorsOptions | undefined
+  readonly cors: CorsPolicy | undefined
   readonly endpoints: EndpointPlaces
   readonly requirePushedAuthorizationRequests: boolean
   /** The endpoints that have a handler. Handlers note themselves here when they are made; nothing else changes after the start. */
   readonly servedEndpoints: Set<string>
+  /** The resources of which a guard accepts tokens in a form body; `''` for a guard that names none. Guards note themselves here when they are made. */
+  readonly bodyTokenResources: Set<string>
   /** The clients that are kept in the store. */
   readonly clientRecords: ClientRecords
   /** What clients have to fit. */
   readonly served: Served
-  /** Lets the next look-up of that client pass the cache. */
-  readonly forgetClient: (client_id: string) => void
 }
 
 const optionNames: readonly string[] = [
-  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'requirePushedAuthorizationRequests',
-  'clientAuthenticationMethods', 'store', 'storeTimeout', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
+  'clients', 'clientCacheLifetime', 'notBefore', 'scopes', 'strangerScopes', 'ignoredScopes', 'implies', 'resources', 'checkScope', 'grants', 'defaultGrantType', 'refreshable', 'authenticationMethod', 'accessTokens', 'refreshTokens', 'responseParameters', 'available', 'failedAuthenticationLimit', 'cors', 'endpoints', 'clientIdMetadataDocuments', 'privateUseSchemes', 'requirePushedAuthorizationRequests',
+  'clientAuthenticationMethods', 'store', 'storeTimeout', 'storeConcurrency', 'callbackTimeout', 'issuer', 'accessTokenLifetime', 'codeLifetime', 'refreshTokenLifetime',
   'refreshTokenIdleLifetime', 'refreshRetryWindow', 'rotateRefreshTokens', 'maxAccessTokens', 'beforeGrant', 'authorize', 'context',
   'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'errorUri', 'realm', 'onEvent', 'clock', 'clockTolerance',
 ] satisfies (keyof ServerOptions)[] // prettier-ignore
@@ -156,31 +170,62 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const storeTimeout = reader.whole('storeTimeout', 2000, 1, 600_000)
   const callbackTimeout = reader.whole('callbackTimeout', 10_000, 1, 600_000)
   const store = readStore(members) ?? defaultStore(clock, emit, warn)
+  const bounded = { store, timeout: storeTimeout, line: lineOf(store, reader.whole('storeConcurrency', undefined, 1, 100_000)) }
   const refreshable = readRefreshable(members)
   const grants = readGrants(members, refreshable)
   for (const { warning } of grants.values()) if (warning !== undefined) warn(warning)
   const scopes = readScopes(reader)
+  const ignoredScopes = readIgnoredScopes(reader, scopes)
+  if (scopes.includes('openid'))
+    warn(
+      'scopes has "openid", and no id_token is issued: this server is OAuth 2.0 without OpenID Connect; remove it unless a client insists on it',
+    )
   const tokenTypes = [bearer(), mac()]
   const tokenType = readTokenType(members, tokenTypes)
   const accessTokenFormat = readFormat(options.accessTokens)
   assertFormatFits(accessTokenFormat, tokenType, issuer)
   const clientAuthenticationMethods = readMethods(members)
-  const served = { scopes, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
+  const known = [...scopes, ...(grants.has('refresh_token') ? [offlineAccess] : []), ...ignoredScopes]
+  const served = { scopes: known, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
   const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
-  const ledger = new Ledger({ store, timeout: storeTimeout, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
+  const ledger = new Ledger({ ...bounded, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
-  const documents = readClientIdDocuments(options, { ledger, clock, keepFor: lifetimes.refreshTokenLifetime + 86_400 })
-  const clientRecords = new ClientRecords({ store, timeout: storeTimeout, issuer, clock })
+  const strangers = { scopes: readStrangerScopes(reader, scopes) }
+  const rooms = createStrangerRooms(clock)
+  const privateUseSchemes = readPrivateUseSchemes(reader)
+  const documents = readClientIdDocuments(options, {
+    ledger,
+    clock,
+    callbackTimeout,
+    room: rooms.documents,
+    rules: documentRules(strangers, served, privateUseSchemes),
+  })
+  const clientRecords = new ClientRecords({ ...bounded, issuer, clock })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
-  // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
-  const isSearched = () => (options.clients === undefined && members.store !== undefined) || servedEndpoints.has('registration')
-  const stored = { find: (client_id: string) => clientRecords.findWithSource(client_id), isSearched }
+  const stored = storedClients(clientRecords, rooms, {
+    // Without the option, clients are looked for where the application may have put them; and always where they may have registered themselves.
+    isSearched: () => options.clients === undefined,
+    hasRegistration: () => servedEndpoints.has('registration'),
+    isEmpty: () => members.store === undefined && !clientRecords.hasWritten,
+  })
   return {
-    ...createClientRegistry(options.clients, { ...served, stored, documents, timeout: storeTimeout, cacheLifetime, emit, warn }),
+    ...createClientRegistry(options.clients, {
+      ...served,
+      stored,
+      documents,
+      strangerScopes: () => strangers.scopes,
+      timeout: storeTimeout,
+      cacheLifetime,
+      emit,
+      warn,
+    }),
+    strangers,
+    rooms,
     clientRecords,
     served,
     scopes,
+    ignoredScopes,
     implies: readImplies(members, scopes),
     resources: readResources(reader.texts('resources') ?? []),
     grants,
@@ -197,8 +242,10 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
     servedEndpoints,
+    bodyTokenResources: new Set(),
     requirePushedAuthorizationRequests: reader.boolean('requirePushedAuthorizationRequests', false),
     ledger,
+    claimOnce: (namespace, value, expiresAt) => ledger.claimOnce(namespace, value, expiresAt),
     callbackTimeout,
     notBefore,
     usesDefaultStore: members.store === undefined,
@@ -207,6 +254,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     clockTolerance,
     ...lifetimes,
     hasClientIdDocuments: documents !== undefined,
+    privateUseSchemes,
     checkScope,
     beforeGrant,
     authorize,
@@ -260,6 +308,38 @@ function readClientIdDocuments(
   const options = value === true ? {} : value
   assertKnownKeys(assertObject(options, 'clientIdMetadataDocuments'), ['accept', 'fetch'], 'clientIdMetadataDocuments')
   return createClientIdDocuments(options, policy)
+}
+
+/** A client that is its document has nobody to share a secret with (draft §4.1). */
+function documentRules(
+  strangers: { readonly scopes: Scope },
+  { grantTypes, methods }: Served,
+  privateUseSchemes: ReadonlySet<string>,
+): () => StrangerRules {
+  const own = {
+    grantTypes,
+    methods: methods.filter((name) => name === 'none'),
+    privateUseSchemes,
+    defaultMethod: 'none',
+    onMistake: 'drop',
+  } as const
+  return () => ({ ...own, scopes: strangers.scopes })
+}
+
+/** The clients in the store. One that was authorised is a stranger no more, as far as room is concerned. */
+function storedClients(
+  records: ClientRecords,
+  { registrations }: StrangerRooms,
+  where: Pick<StoredClients, 'isSearched' | 'hasRegistration' | 'isEmpty'>,
+): StoredClients {
+  return {
+    ...where,
+    find: (client_id) => records.findWithSource(client_id),
+    async keepUntil(client_id, instant) {
+      await records.keepUntil(client_id, instant)
+      registrations.leave(client_id)
+    },
+  }
 }
 
 function defaultStore(clock: () => number, emit: Emit, warn: (message: string) => void): Store {

@@ -10,6 +10,7 @@ import { createPrivateKey, createPublicKey, createSecretKey, hash, KeyObject, ty
 import { decodeBase64url } from './compact-serialization.js'
 import { ConfigurationError } from './errors.js'
 import { readJwkStatement } from './jwk.js'
+import { keyAdvice } from './key-advice.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 
 /** How the content key of a token is protected. */
@@ -83,7 +84,7 @@ function readKey(input: EncryptionKeyInput, where: string): KeyObject {
   } catch {
     // What node:crypto says may hold the key.
     throw new ConfigurationError(
-      `${where}: key must be 32 bytes, their base64url, a PEM text, a JWK or a KeyObject, and ${kindOf(input)} was not one`,
+      `${where}: key must be 32 bytes, their base64url, a PEM text, a JWK or a KeyObject, and ${kindOf(input)} was not one${keyAdvice(input)}`,
     )
   }
 }

@@ -183,6 +183,13 @@ export class ServerError extends OAuthError {
 /** The options are wrong. Thrown when a handler is made, with the name of the option and the remedy. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
+  /** What is demanded, without the value that breaks it: for an event at run time, where the value may be a stranger's. */
+  readonly rule: string | undefined
+
+  constructor(message: string, rule?: string) {
+    super(message)
+    this.rule = rule
+  }
 }
 
 /** `grantResponse` was given something that `validateTokenRequest` did not return, or the same thing twice. */

@@ -22,6 +22,7 @@ export type EventType =
   | 'request.failed'
   | 'record.unreadable'
   | 'store.filling'
+  | 'store.swept'
   | 'warning'
 
 /** One event. Every field but `type` and `at` is present only where it is known. */
@@ -38,6 +39,8 @@ export interface ServerEvent {
   readonly authorization_id?: string
   /** The error code that was answered. */
   readonly error?: string
+  /** How many expired records a sweep deleted. */
+  readonly count?: number
   /** HTTP status that was answered. */
   readonly status?: number
   /** The precise reason, in fixed words. */

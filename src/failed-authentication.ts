@@ -1,13 +1,20 @@
 /**
  * The limit on guessing: after so many failures a minute for one client (or user name) from one address, the answer is 429 before anything is compared.
  *
- * Successes never count, and nobody is locked by an id alone: another address goes on. Memory is bounded, and the counter of one process; a hook
- * replaces it where several processes have to share one.
+ * 1. No more tries of one name from one address are in work than are left to fail. The others wait.
+ * 2. A success forgives earlier failures of that name from that address, and nothing else.
+ * 3. One address has ten times as many failures over all names, which no success forgives: one person may have many names.
+ *
+ * Nobody is locked by an id alone: another address goes on. Memory is bounded, and the counter of one process; a hook replaces it where several processes
+ * have to share one.
  */
-import { isPromise, whenThere, type Awaitable } from './awaitable.js'
-import { OAuthError, ServerError } from './errors.js'
+import { isPromise, type Awaitable } from './awaitable.js'
+import { ConfigurationError, OAuthError, ServerError } from './errors.js'
+import { FailureCounts } from './failure-counts.js'
 import { networkOf } from './network-address.js'
+import { OptionReader, type Unchecked } from './option-checks.js'
 import { sha256 } from './secrets.js'
+import { TriesInWork } from './tries-in-work.js'
 import { lateCallback, withinTime } from './within-time.js'
 
 /** Counts failures. `key` holds no credential and is at most 64 characters long. */
@@ -16,6 +23,8 @@ export interface FailureCounter {
   readonly retryAfter: (key: string) => number | Promise<number>
   /** Notes one failure. */
   readonly failed: (key: string) => void | Promise<void>
+  /** Told of each success: forgets the failures of that key. A counter without it goes on counting. */
+  readonly succeeded?: (key: string) => void | Promise<void>
 }
 
 /** What may be tried only so often. */
@@ -27,9 +36,14 @@ export interface LimitedTry {
   readonly address: string | undefined
 }
 
+/** Of a counter of the application it is not known how many failures it allows. */
+const mostAtOnce = 20
+
+const inWork = new WeakMap<FailureCounter, TriesInWork>()
+
 /**
- * Does the work unless it has failed too often; what it throws counts when `isFailure` says so. The limit is looked at again when the work is done:
- * of many tries at the same time no more are told their outcome than of as many in a row.
+ * Does the work unless it has failed too often; what it throws counts when `isFailure` says so. Of many tries at the same time no more are told their
+ * outcome than of as many in a row.
  *
  * @throws OAuthError 429 with `Retry-After` when it has failed too often.
  */
@@ -40,32 +54,79 @@ export function withinFailureLimit<T>(
   work: () => Awaitable<T>,
 ): Awaitable<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
-  const key = failureKey(kind, name, address)
-  const whenAllowed = <R>(seconds: Awaitable<number>, next: () => Awaitable<R>): Awaitable<R> =>
-    whenThere(seconds, (retryAfter) => {
-      assertAllowed(kind, retryAfter)
-      return next()
-    })
-  const failed = (thrown: unknown): Awaitable<never> => {
-    if (!isFailure(thrown)) throw thrown
-    return whenAllowed(counter.retryAfter(key), () =>
-      whenThere(counter.failed(key), () => {
-        throw thrown
-      }),
-    )
+  const network = networkOf(address)
+  const key = failureKey(kind, name, network)
+  const tries = inWork.get(counter) ?? new TriesInWork()
+  inWork.set(counter, tries)
+  if (!(counter instanceof BuiltInCounter)) {
+    return tries.take(key, () => mostAtOnce, () => tryWithHook(counter, { kind, key }, isFailure, work)) // prettier-ignore
   }
-  const asked = counter.retryAfter(key)
-  return whenAllowed(asked, () => {
-    let outcome: Awaitable<T>
-    try {
-      outcome = work()
-    } catch (thrown) {
+  const limit = { kind, key, network: `${kind} ${network}` }
+  return tries.take(key, () => counter.left(key), () => tryOnce(counter, limit, isFailure, work)) // prettier-ignore
+}
+
+interface Limit {
+  readonly kind: LimitedTry['kind']
+  readonly key: string
+  readonly network: string
+}
+
+/** The built-in counter is asked and told without a pause, so that no other try comes in between. */
+function tryOnce<T>(
+  counter: BuiltInCounter,
+  limit: Limit,
+  isFailure: (thrown: unknown) => boolean,
+  work: () => Awaitable<T>,
+): Awaitable<T> {
+  counter.assertAllowed(limit)
+  const succeeded = (value: T): T => {
+    counter.succeeded(limit.key)
+    return value
+  }
+  const failed = (thrown: unknown): never => {
+    if (isFailure(thrown)) counter.failedFrom(limit)
+    throw thrown
+  }
+  let outcome: Awaitable<T>
+  try {
+    outcome = work()
+  } catch (thrown) {
+    return failed(thrown)
+  }
+  if (!isPromise(outcome)) return succeeded(outcome)
+  return outcome.then(
+    (value) => {
+      // Tries with many names at the same time: how many of them were told their outcome is known only now.
+      counter.assertNetworkAllowed(limit)
+      return succeeded(value)
+    },
+    (thrown: unknown) => {
+      if (isFailure(thrown)) counter.assertNetworkAllowed(limit)
       return failed(thrown)
-    }
-    // The built-in counter is asked and told without a pause, so that no other try comes in between.
-    if (!isPromise(asked) && !isPromise(outcome)) return outcome
-    return Promise.resolve(outcome).then((value) => whenAllowed(counter.retryAfter(key), () => value), failed)
-  })
+    },
+  )
+}
+
+/** A counter of the application is asked again when the work is done: other processes may have counted meanwhile. */
+async function tryWithHook<T>(
+  counter: FailureCounter,
+  { kind, key }: Pick<Limit, 'kind' | 'key'>,
+  isFailure: (thrown: unknown) => boolean,
+  work: () => Awaitable<T>,
+): Promise<T> {
+  assertAllowed(`this ${kind}`, await counter.retryAfter(key))
+  let value: T
+  try {
+    value = await work()
+  } catch (thrown) {
+    if (!isFailure(thrown)) throw thrown
+    assertAllowed(`this ${kind}`, await counter.retryAfter(key))
+    await counter.failed(key)
+    throw thrown
+  }
+  assertAllowed(`this ${kind}`, await counter.retryAfter(key))
+  await counter.succeeded?.(key)
+  return value
 }
 
 /**
@@ -75,7 +136,7 @@ export function withinFailureLimit<T>(
  */
 export async function countAgainstLimit(counter: FailureCounter, { kind, name = '', address }: LimitedTry): Promise<void> {
   if (address === undefined) return
-  const key = failureKey(kind, name, address)
+  const key = failureKey(kind, name, networkOf(address))
   const answered = counter.retryAfter(key)
   // Nothing may come between looking and counting where it need not: a flood arrives all at once.
   const retryAfter = typeof answered === 'number' ? answered : await answered
@@ -84,14 +145,15 @@ export async function countAgainstLimit(counter: FailureCounter, { kind, name = 
   await counter.failed(key)
 }
 
-function assertAllowed(kind: LimitedTry['kind'], retryAfter: number): void {
+function assertAllowed(what: string, retryAfter: number): void {
   if (retryAfter <= 0) return
-  const details = { status: 429, retryAfter, reason: `too many failures for this ${kind} from this address` }
+  const details = { status: 429, retryAfter, reason: `too many failures for ${what} from this address` }
   throw new OAuthError('temporarily_unavailable', 'too many failed attempts', details)
 }
 
 /** A counter of the application: bounded in time, asked for whole seconds, and never told a name or an address. */
 export function applicationCounter(counter: FailureCounter, timeout: number): FailureCounter {
+  const { succeeded } = counter
   return {
     async retryAfter(key) {
       const seconds: unknown = await withinTime(timeout, async () => counter.retryAfter(sha256(key)), lateCallback)
@@ -101,49 +163,84 @@ export function applicationCounter(counter: FailureCounter, timeout: number): Fa
       })
     },
     failed: (key) => withinTime(timeout, async () => counter.failed(sha256(key)), lateCallback),
+    ...(typeof succeeded === 'function'
+      ? { succeeded: (key: string) => withinTime(timeout, async () => succeeded.call(counter, sha256(key)), lateCallback) }
+      : {}),
   }
 }
 
-const window = 60
-const maxKeys = 10_000
+/** How many more failures one address may have over all names than for one: enough for an office behind one address. */
+const namesOfOneAddress = 10
 
-interface Count {
-  failures: number
-  readonly since: number
+/** The built-in counter: a fixed window of a minute for each name from each address, and one for each address. */
+class BuiltInCounter implements FailureCounter {
+  readonly #names: FailureCounts
+  readonly #networks: FailureCounts
+
+  constructor(perMinute: number, clock: () => number) {
+    this.#names = new FailureCounts(perMinute, clock)
+    this.#networks = new FailureCounts(perMinute * namesOfOneAddress, clock)
+  }
+
+  retryAfter(key: string): number {
+    return this.#names.retryAfter(key)
+  }
+
+  failed(key: string): void {
+    this.#names.add(key)
+  }
+
+  succeeded(key: string): void {
+    this.#names.forget(key)
+  }
+
+  left(key: string): number {
+    return this.#names.left(key)
+  }
+
+  /** @throws OAuthError 429 */
+  assertAllowed(limit: Limit): void {
+    assertAllowed(`this ${limit.kind}`, this.#names.retryAfter(limit.key))
+    this.assertNetworkAllowed(limit)
+  }
+
+  /** @throws OAuthError 429 */
+  assertNetworkAllowed({ kind, network }: Limit): void {
+    assertAllowed(`all names of a ${kind}`, this.#networks.retryAfter(network))
+  }
+
+  failedFrom({ key, network }: Limit): void {
+    this.#names.add(key)
+    this.#networks.add(network)
+  }
 }
 
-/** The built-in counter: a fixed window of a minute for each key, at most 10,000 keys, the oldest forgotten first. */
+/** The built-in counter. */
 export function createFailureCounter(perMinute: number, clock: () => number): FailureCounter {
-  const counts = new Map<string, Count>()
-  const current = (key: string): Count | undefined => {
-    const count = counts.get(key)
-    return count !== undefined && clock() < count.since + window ? count : undefined
-  }
-  return {
-    retryAfter(key) {
-      const count = current(key)
-      return count === undefined || count.failures < perMinute ? 0 : Math.max(1, count.since + window - clock())
-    },
-    failed(key) {
-      const count = current(key)
-      if (count !== undefined) {
-        count.failures++
-        return
-      }
-      counts.delete(key)
-      const [oldest] = counts.keys()
-      if (counts.size >= maxKeys && oldest !== undefined) counts.delete(oldest)
-      counts.set(key, { failures: 1, since: clock() })
-    },
-  }
+  return new BuiltInCounter(perMinute, clock)
 }
 
 const maxKeySize = 64
 
-/** The key under which failures of one name from one address are counted. IPv6 addresses count by their /64. */
-function failureKey(kind: LimitedTry['kind'], name: string, address: string): string {
+/** The key under which failures of one name from one network are counted. */
+function failureKey(kind: LimitedTry['kind'], name: string, network: string): string {
   // People are often found whatever the case of their name.
   const counted = kind === 'username' ? name.normalize('NFKC').trim().toLowerCase() : name
-  const key = JSON.stringify([kind, counted, networkOf(address)])
+  const key = JSON.stringify([kind, counted, network])
   return key.length <= maxKeySize ? key : sha256(key)
+}
+
+/** @throws ConfigurationError */
+export function readFailureLimit(members: Unchecked, clock: () => number, timeout: number): FailureCounter | undefined {
+  const { failedAuthenticationLimit: limit = 20 } = members
+  if (limit === false) return undefined
+  if (typeof limit === 'number') {
+    const perMinute = new OptionReader(members, '').whole('failedAuthenticationLimit', 20, 1, 1_000_000)
+    return createFailureCounter(perMinute, clock)
+  }
+  const { retryAfter, failed } = typeof limit === 'object' && limit !== null ? (limit as Unchecked) : {}
+  if (typeof retryAfter === 'function' && typeof failed === 'function') return applicationCounter(limit as FailureCounter, timeout)
+  throw new ConfigurationError(
+    'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
+  )
 }

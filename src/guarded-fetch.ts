@@ -38,6 +38,8 @@ export interface FetchSettings {
 }
 
 const specialPurpose = new BlockList()
+// Public by its number, and the host of the machine in a large cloud: platform services that only the machine itself should reach
+specialPurpose.addAddress('168.63.129.16', 'ipv4')
 // RFC 6890 and its registries
 for (const [network, bits] of [
   ['0.0.0.0', 8], ['10.0.0.0', 8], ['100.64.0.0', 10], ['127.0.0.0', 8], ['169.254.0.0', 16], ['172.16.0.0', 12], ['192.0.0.0', 24], ['192.0.2.0', 24],
@@ -65,9 +67,28 @@ export function isPublicAddress(address: string): boolean {
  * @throws UnfetchableDocument for anything but a small JSON answer with status 200 from a public address.
  */
 export async function fetchJson(url: URL, settings: FetchSettings): Promise<FetchedDocument> {
-  const signal = AbortSignal.timeout(settings.timeout)
+  const over = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new UnfetchableDocument('the time is over'))
+    }, settings.timeout)
+  })
+  try {
+    // The whole of it against the clock: a name server, a host or an inner API that never reports is as good as silent.
+    return await Promise.race([readDocument(url, settings, over.signal), late])
+  } finally {
+    clearTimeout(timer)
+    // Closes whatever is still open.
+    over.abort()
+  }
+}
+
+async function readDocument(url: URL, settings: FetchSettings, signal: AbortSignal): Promise<FetchedDocument> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const addresses = await within(signal, addressesOf(host, settings))
+  const addresses = await addressesOf(host, settings)
+  // A look-up that comes too late opens nothing.
+  signal.throwIfAborted()
   const response = await open(url, host, addresses, settings, signal)
   try {
     assertUsable(response)
@@ -78,16 +99,6 @@ export async function fetchJson(url: URL, settings: FetchSettings): Promise<Fetc
   } finally {
     response.destroy()
   }
-}
-
-/** A name server is as slow as it likes. */
-function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const late = new Promise<never>((_resolve, reject) => {
-    signal.addEventListener('abort', () => {
-      reject(new UnfetchableDocument('the time is over'))
-    })
-  })
-  return Promise.race([work, late])
 }
 
 async function addressesOf(host: string, { resolve = resolveHost, mayReach = isPublicAddress }: FetchSettings): Promise<readonly string[]> {
@@ -124,6 +135,14 @@ function open(url: URL, host: string, addresses: readonly string[], { ca }: Fetc
     const request = httpsRequest(options, resolve)
     request.on('error', (cause) => {
       reject(new UnfetchableDocument('the host cannot be reached', { cause }))
+    })
+    // RFC 9110 §15.2.2: a 101 answers a wish that this request does not have
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy()
+      reject(new UnfetchableDocument('the host answered with another protocol'))
+    })
+    request.on('close', () => {
+      reject(new UnfetchableDocument('the host closed the connection without an answer'))
     })
     request.end()
   })

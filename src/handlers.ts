@@ -5,22 +5,22 @@
 import { whenThere, type Awaitable } from './awaitable.js'
 import { configure, expectRegistration, type Configuration } from './configuration.js'
 import type { ServerResponse } from 'node:http'
-import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
+import { anyPage, askedMethod, corsAnswer, isPreflight, preflightAnswer } from './cors.js'
 import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from './endpoints/access-token-requirement.js'
 import { reportRefusal } from './endpoints/client-request.js'
-import { createIntrospectionResponse } from './endpoints/introspection.js'
+import { introspectionResponse } from './endpoints/introspection.js'
 import { createJwksResponse, type CacheOptions } from './endpoints/jwks.js'
-import { createMetadataResponse } from './endpoints/metadata.js'
+import { createMetadataResponse, type MetadataOptions } from './endpoints/metadata.js'
 import { createProtectedResourceResponse, type ProtectedResourceOptions } from './endpoints/protected-resource-metadata.js'
 import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoints/protected-resource.js'
 import { createPushedAuthorizationResponse } from './endpoints/pushed-authorization.js'
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
-import { createRevocationResponse } from './endpoints/revocation.js'
+import { revocationResponse } from './endpoints/revocation.js'
 import { tokenResponse } from './endpoints/token.js'
-import { answer, plainRequestWithBody, withCors, type Guard, type Handler, type HostRequest, type Next } from './host.js'
+import { answer, plainRequestWithBody, type Guard, type Handler, type HostRequest } from './host.js'
 import type { ServerOptions } from './options.js'
-import { headerValue, renderError, type ProtocolRequest } from './protocol.js'
-import { pass, requestHead, send, type WireHead } from './wire.js'
+import { renderError, type ProtocolRequest } from './protocol.js'
+import { addCors, noContent, pass, requestHead, send, type WireHead } from './wire.js'
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.
@@ -41,7 +41,7 @@ export function revocationHandler(options: ServerOptions): Handler {
   configuration.servedEndpoints.add('revocation')
   return function handleRevocation(req, res, _next): void {
     warnIfAlone(configuration, 'revocationHandler')
-    void answer(configuration, 'revocation', req, res, (request) => createRevocationResponse(options, request))
+    void answer(configuration, 'revocation', req, res, (request) => revocationResponse(configuration, request))
   }
 }
 
@@ -51,13 +51,13 @@ export function introspectionHandler(options: ServerOptions): Handler {
   configuration.servedEndpoints.add('introspection')
   return function handleIntrospection(req, res, _next): void {
     warnIfAlone(configuration, 'introspectionHandler')
-    void answer(configuration, 'introspection', req, res, (request) => createIntrospectionResponse(options, request))
+    void answer(configuration, 'introspection', req, res, (request) => introspectionResponse(configuration, request))
   }
 }
 
 /**
  * Lets a request pass that carries an active access token with the scope, and sets `req.auth` ({@link AuthInfo}). Anything else is answered 401 or
- * 403 with a challenge (RFC 6750 §3), or 503 when the store fails.
+ * 403 with a challenge (RFC 6750 §3), or 503 when the store fails. A preflight carries no token and is answered here, with what the option `cors` allows.
  *
  * @throws ConfigurationError when the options are wrong.
  */
@@ -67,30 +67,30 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
   return function guard(req, res, next): void {
     warnIfAlone(configuration, 'requireAccessToken')
     const head = requestHead(req)
-    // A preflight carries no token. With the option cors it is answered here, else by what comes next.
-    if (isPreflight(head)) {
-      const { cors } = configuration
-      if (cors === undefined) pass(next)
-      else send(res, preflightResponse(head, cors, headerValue(head.headers, 'access-control-request-method') ?? ''))
+    if (isPreflight(head) && answersPreflight(configuration, demand)) {
+      sendPreflight(configuration, head, res)
       return
     }
     void whenThere(check(configuration, req, head, demand), (checked) => {
+      const { cors } = configuration
+      if (cors !== undefined) addCors(res, corsAnswer(head, cors, cors.guard))
       if (checked.outcome === 'accepted') req.auth = checked.auth
-      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent'))
-        passWithCors(configuration, head, res, next)
-      else send(res, withCors(configuration, head, checked.response))
+      // Nothing passes but a valid token, or no token where that is allowed.
+      if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) pass(next)
+      else send(res, checked.response)
     })
   }
 }
 
-/** What comes next answers the page whose preflight was answered here. */
-function passWithCors({ cors }: Configuration, head: RequestHead, res: ServerResponse, next: Next): void {
-  if (cors !== undefined && !res.headersSent) {
-    const { Vary, ...headers } = corsHeaders(head, cors)
-    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value)
-    if (Vary !== undefined) res.appendHeader('Vary', Vary)
-  }
-  pass(next)
+/** Without the option `cors`, a guard that lets requests without a token pass lets a preflight pass as one of those. */
+function answersPreflight({ cors }: Configuration, { isOptional }: AccessTokenDemand): boolean {
+  return cors !== undefined || !isOptional
+}
+
+/** Never 401, which a browser would not show to the page; without the option `cors` it allows nothing. */
+function sendPreflight({ cors }: Configuration, head: WireHead, res: ServerResponse): void {
+  if (cors !== undefined) addCors(res, preflightAnswer(head, cors, cors.guard, askedMethod(head)))
+  send(res, noContent)
 }
 
 /** Pushed authorization requests (RFC 9126). Options and mounting as for {@link tokenHandler}. */
@@ -103,7 +103,7 @@ export function pushedAuthorizationHandler(options: ServerOptions): Handler {
 }
 
 /**
- * Dynamic client registration (RFC 7591). What registers is found only where the option `clients` is left out, or asks `findClient`.
+ * Dynamic client registration (RFC 7591). What registers is found in the store, beside whatever the option `clients` is.
  *
  * @throws ConfigurationError when the options are wrong.
  */
@@ -128,11 +128,11 @@ export function jwksHandler(options: ServerOptions, cache: CacheOptions = {}): H
 }
 
 /** Authorization server metadata (RFC 8414). Mount it at `/.well-known/oauth-authorization-server`. */
-export function metadataHandler(options: ServerOptions, cache: CacheOptions = {}): Handler {
+export function metadataHandler(options: ServerOptions, about: MetadataOptions = {}): Handler {
   const configuration = configure(options)
-  createMetadataResponse(options, aGet, cache)
+  createMetadataResponse(options, aGet, about)
   return function handleMetadata(req, res, _next): void {
-    void answer(configuration, 'metadata', req, res, (request) => createMetadataResponse(options, request, cache), 'GET')
+    void answer(configuration, 'metadata', req, res, (request) => createMetadataResponse(options, request, about), 'GET')
   }
 }
 
@@ -141,7 +141,7 @@ export function protectedResourceHandler(options: ServerOptions, about: Protecte
   const configuration = configure(options)
   createProtectedResourceResponse(options, aGet, about)
   // Anybody may read it, browsers that ask beforehand too.
-  const toAnybody = { ...configuration, cors: { origins: '*' } as const }
+  const toAnybody = { ...configuration, cors: anyPage }
   return function handleProtectedResource(req, res, _next): void {
     void answer(toAnybody, 'metadata', req, res, (request) => createProtectedResourceResponse(options, request, about), 'GET')
   }
@@ -166,4 +166,4 @@ function warnIfAlone(configuration: Configuration, name: string): void {
   )
 }
 
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions, RegistrationOptions }
+export type { AccessTokenRequirement, AuthInfo, CacheOptions, MetadataOptions, ProtectedResourceOptions, RegistrationOptions }

@@ -6,12 +6,13 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { parsedBody, unreadBody, type BodyPolicy } from './body.js'
 import type { Configuration } from './configuration.js'
-import { corsHeaders, isPreflight, preflightResponse, type RequestHead } from './cors.js'
+import { corsAnswer, isPreflight, preflightAnswer } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import {
-  isTrusted,
-  peerAddress,
+  addCors,
+  clientAddress,
+  noContent,
   plainRequest,
   readContext,
   requestHead,
@@ -23,7 +24,6 @@ import {
 
 /** A request as node:http has it, with what Express and body parsers may have added. */
 export interface HostRequest extends WireRequest {
-  readonly ip?: string | undefined
   body?: unknown
   rawBody?: unknown
   auth?: unknown
@@ -55,24 +55,26 @@ export async function answer(
   const { cors } = configuration
   try {
     if (cors !== undefined && isPreflight(head)) {
-      send(res, preflightResponse(head, cors, method))
+      addCors(res, preflightAnswer(head, cors, cors.endpoint, method))
+      send(res, noContent)
       return
     }
     const { url, headers, secure } = plainRequest(req, head, configuration)
     const address = clientAddress(req, head, configuration)
     if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration.context, req)
+    const context = await readContext(configuration.context, req, configuration.callbackTimeout)
     const body = () => readBody(req, res, head.headers, configuration)
     const request = { method: head.method, url, headers, secure, address, context, body }
-    send(res, withCors(configuration, head, await respond(request)))
+    sendToPage(configuration, head, res, await respond(request))
   } catch (thrown) {
-    send(res, withCors(configuration, head, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri)))
+    sendToPage(configuration, head, res, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri))
   }
 }
 
-/** The response with what the option `cors` adds. */
-export function withCors({ cors }: Configuration, head: RequestHead, response: ProtocolResponse): ProtocolResponse {
-  return cors === undefined ? response : { ...response, headers: { ...response.headers, ...corsHeaders(head, cors) } }
+/** Sends the response of an endpoint, with what the option `cors` adds. */
+function sendToPage({ cors }: Configuration, head: WireHead, res: ServerResponse, response: ProtocolResponse): void {
+  if (cors !== undefined) addCors(res, corsAnswer(head, cors, cors.endpoint))
+  send(res, response)
 }
 
 /** The same with its body, where something has parsed it already, and with the bytes that the application kept of it. */
@@ -85,16 +87,6 @@ export function plainRequestWithBody(req: HostRequest, head: WireHead, configura
 /** The bytes of a body that the application kept: in `rawBody`, or in the place of a parsed one. */
 function keptBytes(kept: unknown): string | Uint8Array | undefined {
   return typeof kept === 'string' || kept instanceof Uint8Array ? kept : undefined
-}
-
-/** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
-function clientAddress(req: HostRequest, { headers }: WireHead, { trustProxy }: Configuration): string {
-  if (trustProxy === undefined) return req.ip ?? peerAddress(req)
-  const peer = peerAddress(req)
-  const forwarded = headers['x-forwarded-for']
-  if (forwarded === undefined || !isTrusted(trustProxy, peer)) return peer
-  const chain = String(forwarded).split(',').map((address) => address.trim()).filter((address) => address !== '') // prettier-ignore
-  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
 }
 
 /** The body, unless the application has read it: then what it made of it. */

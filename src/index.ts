@@ -12,11 +12,18 @@ export {
   revocationHandler,
   tokenHandler,
 } from './handlers.js'
-export type { AccessTokenRequirement, AuthInfo, CacheOptions, ProtectedResourceOptions, RegistrationOptions } from './handlers.js'
+export type {
+  AccessTokenRequirement,
+  AuthInfo,
+  CacheOptions,
+  MetadataOptions,
+  ProtectedResourceOptions,
+  RegistrationOptions,
+} from './handlers.js'
 export { authorizationServer } from './authorization-server.js'
 export type { AuthorizationServerParts } from './authorization-server.js'
 export { authorizationHandler } from './authorization-handler.js'
-export type { AuthorizationDecision, Decide } from './authorization-handler.js'
+export type { Decide } from './authorization-handler.js'
 export type { Guard, Handler, HostRequest, Next } from './host.js'
 
 // The same endpoints without a framework
@@ -31,13 +38,16 @@ export type { Context, HeaderFields, Pair, Parameters, ProtocolRequest, Protocol
 
 // For the application
 export { authorizationResponse } from './endpoints/authorization-response.js'
-export type { AuthorizationResponseRequest } from './endpoints/authorization-response.js'
+export type { AuthorizationResponseRequest, DecidedAuthorizationRequest } from './endpoints/authorization-response.js'
+export type { AuthorizationDecision } from './endpoints/decision.js'
 export type { AuthorizationRequest } from './endpoints/authorization-request.js'
 export type { ConsentTexts } from './endpoints/consent-page.js'
 export { tokenVerifier } from './endpoints/token-verifier.js'
 export type { TokenVerifier, TokenVerifierOptions } from './endpoints/token-verifier.js'
 export { issueAuthorizationCode } from './endpoints/authorization-code.js'
 export type { AuthorizationCodeRequest } from './endpoints/authorization-code.js'
+export { issueTokens } from './endpoints/issue-tokens.js'
+export type { TokenResponse, TokensRequest } from './endpoints/issue-tokens.js'
 export { listAuthorizations, revokeAuthorizations } from './endpoints/authorizations.js'
 export type { AuthorizationFilter, AuthorizationSummary, RevocationFilter } from './endpoints/authorizations.js'
 export { deleteClient, findClient, registerClient, saveClient } from './endpoints/clients.js'
@@ -62,8 +72,15 @@ export type { Continuation, Grant, GrantDecision, GrantRequest, NewAuthorization
 // Client authentication
 export { clientSecretBasic, clientSecretPost } from './client-authentication/client-secret.js'
 export { none } from './client-authentication/none.js'
-export type { ClientAuthenticationMethod, ClientAuthenticationRequest, PresentedCredentials } from './client-authentication/method.js'
+export type {
+  ClientAuthenticationMethod,
+  ClientAuthenticationRequest,
+  ClientAuthenticationServer,
+  PresentedCredentials,
+} from './client-authentication/method.js'
+export type { LookUpRequest } from './client-cache.js'
 export type { Client, ClientMetadata, FindClient, StoredClient } from './clients.js'
+export type { PublicKeySet } from './public-keys.js'
 export type { ClientSecret } from './client-secrets.js'
 
 // Access tokens

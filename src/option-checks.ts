@@ -66,7 +66,8 @@ export class OptionReader {
 
   /** The message of a refusal of one option. */
   refuse(name: string, expected: string): ConfigurationError {
-    return new ConfigurationError(`${this.#where}${name} must be ${expected}, not ${kindOf(this.#members[name])}`)
+    const rule = `${name} must be ${expected}`
+    return new ConfigurationError(`${this.#where}${rule}, not ${kindOf(this.#members[name])}`, rule)
   }
 
   boolean<D extends boolean | undefined>(name: string, fallback: D): boolean | D {
@@ -81,7 +82,8 @@ export class OptionReader {
     const value = this.#members[name]
     if (value === undefined) return fallback
     if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min || value > max) {
-      throw new ConfigurationError(`${this.#where}${name} must be a whole number from ${min} to ${max}, not ${describeNumber(value)}`)
+      const rule = `${name} must be a whole number from ${min} to ${max}`
+      throw new ConfigurationError(`${this.#where}${rule}, not ${describeNumber(value)}`, rule)
     }
     return value
   }

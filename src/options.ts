@@ -44,16 +44,23 @@ export interface EndpointPlaces {
 /** The options of a server. All are optional; durations are whole seconds unless another unit is named. */
 export interface ServerOptions {
   /**
-   * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces; what it
-   * throws is answered 500. Default: the clients that `saveClient` and `registerClient` put into the `store`; without that option none, with
-   * a warning.
+   * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces, and the `context` of
+   * the request; what it throws is answered 500. Default: the clients that `saveClient` and `registerClient` put into the `store`. What is said here of
+   * a client goes before what the client says of itself: `disabled: true` also stops a client that is a metadata document.
    */
   readonly clients?: readonly ClientMetadata[] | FindClient
   /** Whether a client may be the URL of a document about itself, that nobody has registered (draft-ietf-oauth-client-id-metadata-document). Default false. */
   readonly clientIdMetadataDocuments?: boolean | ClientIdMetadataOptions
   /**
+   * The private-use schemes without a dot that the redirection URIs of strangers may have: of clients that register themselves, and of metadata documents.
+   * A scheme with a dot, as in `com.example.app:/callback`, needs no mention (RFC 8252 §7.1). Clients of the application may have any. Default: `cursor`,
+   * `vscode`, `vscode-insiders`, `windsurf`, `jetbrains`.
+   */
+  readonly privateUseSchemes?: readonly string[]
+  /**
    * Seconds for which a client that was looked up, in the store or by a function, is not looked up again in this process. For as long a client that
-   * was deleted or disabled, and a secret that was withdrawn, is still accepted here. At most 300. Default 0: none.
+   * was deleted or disabled, and a secret that was withdrawn, is still accepted by other processes. Must be 0 with a `clients` function that takes the
+   * context. At most 300. Default 0: none.
    */
   readonly clientCacheLifetime?: number
   /**
@@ -63,6 +70,16 @@ export interface ServerOptions {
   readonly notBefore?: number
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */
   readonly scopes?: readonly string[]
+  /**
+   * The most scope of a client that nobody has looked at: one that registered itself, or that is a metadata document. It gets what it asks for within
+   * these, when the person agrees. Default: all of `scopes`.
+   */
+  readonly strangerScopes?: readonly string[]
+  /**
+   * Scope tokens that are dropped from requests, as if they had not been sent, for clients that always ask for them: `['openid', 'profile']`. Any other
+   * unknown scope is refused. `offline_access` needs no entry: it is allowed wherever a client may refresh, and otherwise dropped. Default: none.
+   */
+  readonly ignoredScopes?: readonly string[]
   /** What a scope token includes without saying so, as in `{ 'mcp:write': ['mcp:read'] }`; looked at by `requireAccessToken`. Default: nothing. */
   readonly implies?: Readonly<Record<string, readonly string[]>>
   /** The resources that tokens may be meant for (RFC 8707), as absolute URIs. Default: none, and the parameter `resource` is ignored. */
@@ -89,6 +106,11 @@ export interface ServerOptions {
   readonly store?: Store
   /** Milliseconds that one call of the store, or of the clients function, may take before the answer is 503. Default 2000. */
   readonly storeTimeout?: number
+  /**
+   * How many calls of the store may be under way at once in this process. A call above that waits for three quarters of `storeTimeout` at the most, and is
+   * then answered 503 without having been sent. Default: what the store says, as the size of the pool, else 64.
+   */
+  readonly storeConcurrency?: number
   /** Milliseconds that grants, hooks and generators of the application may take for one request before the answer is 503. Default 10,000. */
   readonly callbackTimeout?: number
   /** The URL of this server, without query or fragment (RFC 8414 §2). Records of another issuer are unknown to it. Default: none. */
@@ -103,7 +125,8 @@ export interface ServerOptions {
   readonly refreshTokenIdleLifetime?: number
   /**
    * How long a client that lost the answer to a refresh may ask for it again. 0 is strict: any second use ends the Authorization, even the
-   * innocent retry. Otherwise a thief who always refreshes within the window, before the client does, is not noticed. At most 600. Default 30.
+   * innocent retry. Otherwise a thief who always refreshes within the window, before the client does, is not noticed. `clockTolerance` is added, because
+   * another machine may answer the retry: with the defaults it is 35 seconds. At most 600. Default 30.
    */
   readonly refreshRetryWindow?: number
   /** Whether confidential clients get a new refresh token at each refresh; public clients always do (RFC 9700 §4.14.2). Default true. */
@@ -121,8 +144,9 @@ export interface ServerOptions {
   /** False answers every token request 503 `temporarily_unavailable`: for maintenance. */
   readonly available?: () => boolean
   /**
-   * How many failed authentications a minute one client, or one user name, may have from one address before the answer is 429; a counter of your own, for
-   * several processes; or false for no limit. Default 20.
+   * How many wrong secrets a minute one client, or one user name, may have from one address before the answer is 429. A success forgives them. Over all
+   * names together, one address may have ten times as many. Or a counter of your own, for several processes, which counts for each name from each address;
+   * or false for no limit. Default 20.
    */
   readonly failedAuthenticationLimit?: number | FailureCounter | false
   /** Which web pages may call the endpoints from a browser. Default: none. */

@@ -6,6 +6,7 @@
 import { ConfigurationError } from './errors.js'
 import { assertKnownKeys, assertObject, didYouMean, type OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
+import { isPrivateUseScheme, usualPrivateUseSchemes } from './redirect-uri.js'
 import { isScopeToken, readScopeList, type Scope } from './scope.js'
 import type { Store } from './stores/store.js'
 
@@ -29,6 +30,26 @@ export function readScopes(reader: OptionReader): Scope {
   return [...new Set(scopes)]
 }
 
+/** What strangers may have at the most: all, where the option is left out. */
+export function readStrangerScopes(reader: OptionReader, scopes: Scope): Scope {
+  const most = reader.texts('strangerScopes')
+  const unknown = most?.find((token) => !scopes.includes(token))
+  if (unknown === undefined) return most ?? scopes
+  throw new ConfigurationError(
+    `strangerScopes: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}; add it to the option scopes`,
+  )
+}
+
+/** Scopes that are dropped from requests. */
+export function readIgnoredScopes(reader: OptionReader, scopes: Scope): ReadonlySet<string> {
+  const ignored = reader.texts('ignoredScopes') ?? []
+  for (const token of ignored) {
+    if (!isScopeToken(token)) throw new ConfigurationError('ignoredScopes must hold one scope token each (RFC 6749 §3.3)')
+    if (scopes.includes(token)) throw new ConfigurationError(`ignoredScopes: "${token}" is among scopes too; remove it from one of the two`)
+  }
+  return new Set(ignored)
+}
+
 export function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<string, Scope> {
   const implied = Object.entries(assertObject(members.implies === undefined ? {} : members.implies, 'implies')).map(
     ([token, value]) => [token, readScopeList(value)] as const,
@@ -39,6 +60,17 @@ export function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<stri
       throw new ConfigurationError(`implies: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}`)
   }
   return new Map(implied.map(([token, list]) => [token, list ?? []]))
+}
+
+export function readPrivateUseSchemes(reader: OptionReader): ReadonlySet<string> {
+  const schemes = reader.texts('privateUseSchemes') ?? usualPrivateUseSchemes
+  for (const scheme of schemes) {
+    if (isPrivateUseScheme(scheme)) continue
+    throw new ConfigurationError(
+      `privateUseSchemes: "${scheme}" must be the scheme of a program, in lower case and without the colon, as in 'cursor'`,
+    )
+  }
+  return new Set(schemes)
 }
 
 export function readRealm(reader: OptionReader): string {

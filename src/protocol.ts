@@ -95,6 +95,11 @@ export function headerValue(headers: HeaderFields, name: string): string | undef
   return values.length > 1 ? values.join(', ') : values[0]
 }
 
+/** A text of the wire without the white space around it (RFC 9110 §5.6.3: SP and HTAB; `String.prototype.trim` takes 23 other characters too). */
+export function trimmed(text: string): string {
+  return text.replace(/^[\t ]+/, '').replace(/(?<![\t ])[\t ]+$/, '')
+}
+
 /**
  * Accepts or refuses a request by what stands before its body.
  *
@@ -160,8 +165,11 @@ const charsetParameter = /;[\t ]*charset[\t ]*=[\t ]*"?([^";\t ]*)/i
 
 function assertFormContent(headers: HeaderFields): void {
   const contentType = headerValue(headers, 'content-type')
-  const charset = contentType === undefined ? undefined : charsetParameter.exec(contentType)?.[1]
-  if (contentType === undefined || !formContentType.test(contentType) || !isUtf8Name(charset)) {
+  if (contentType === undefined) {
+    throw new InvalidRequest('the request has no Content-Type; it must be application/x-www-form-urlencoded', { status: 415 })
+  }
+  const charset = charsetParameter.exec(contentType)?.[1]
+  if (!formContentType.test(contentType) || !isUtf8Name(charset)) {
     throw new InvalidRequest('the body must be application/x-www-form-urlencoded in UTF-8', { status: 415 })
   }
   const encoding = headerValue(headers, 'content-encoding')
@@ -249,6 +257,15 @@ function mayRepeat(name: string): name is 'resource' | 'audience' {
   return name === 'resource' || name === 'audience'
 }
 
+/** Parameters that are lists of words: without a word, each is empty. */
+const lists = new Set(['scope', 'prompt', 'ui_locales', 'claims_locales', 'acr_values', 'resource', 'audience'])
+const blank = /^[ \t]*$/
+
+/** RFC 6749 §3.2: a parameter without a value is treated as if it were omitted. */
+function isEmpty(name: string, value: string): boolean {
+  return value === '' || (lists.has(name) && blank.test(value))
+}
+
 function collect(pairs: readonly Pair[]): Form {
   if (pairs.length > maxParameters) throw new InvalidRequest('the body has too many parameters')
   const parameters = Object.create(null) as Partial<Record<string, string>>
@@ -256,14 +273,13 @@ function collect(pairs: readonly Pair[]): Form {
   const seen = new Set<string>()
   for (const [name, value] of pairs) {
     if (mayRepeat(name)) {
-      if (value !== '') repeatable[name].push(value)
+      if (!isEmpty(name, value)) repeatable[name].push(value)
       continue
     }
     // RFC 6749 §3.2: parameters must not be included more than once (twice is judged before empty)
     if (seen.has(name)) throw new InvalidRequest('a parameter is included more than once')
     seen.add(name)
-    // RFC 6749 §3.2: a parameter without a value is treated as if it were omitted
-    if (value !== '') parameters[name] = value
+    if (!isEmpty(name, value)) parameters[name] = value
   }
   return { parameters, resource: repeatable.resource, audience: repeatable.audience, pairs }
 }

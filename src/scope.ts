@@ -10,6 +10,9 @@ export type Scope = readonly string[]
 // RFC 6749 §3.3: scope = scope-token *( SP scope-token ); scope-token = 1*( %x21 / %x23-5B / %x5D-7E )
 const scopeToken = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
+/** The scope that asks for a refresh token (OpenID Connect Core §11). */
+export const offlineAccess = 'offline_access'
+
 const noScope: Scope = Object.freeze([])
 
 /** True when `text` is one scope token. */

@@ -12,10 +12,12 @@ export interface SealedAnswer {
   readonly members: JsonObject
   /** The one among the members. */
   readonly refresh_token: string
+  /** The one among the members. Whether it still lives is asked of the Authorization, when the answer is about to be given again. */
+  readonly access_token: string
   /** The scope that was asked for, before the application's rules narrowed it. */
   readonly askedScope: Scope
   readonly resource: readonly string[]
-  /** Hash of its access token, where the Authorization remembers that; it may have been revoked since. */
+  /** Hash of its access token, where the Authorization remembers that. Written for version 0.1.0, which judges by it whether the token has been revoked. */
   readonly accessTokenHash?: string | undefined
   readonly accessTokenExpiresAt: number
 }
@@ -23,7 +25,11 @@ export interface SealedAnswer {
 const purpose = 'answer to a refresh'
 
 /** Seals an answer for whoever holds the refresh token `presented`. */
-export function sealAnswer(answer: Omit<SealedAnswer, 'refresh_token'>, presented: string, authorization_id: string): string {
+export function sealAnswer(
+  answer: Omit<SealedAnswer, 'refresh_token' | 'access_token'>,
+  presented: string,
+  authorization_id: string,
+): string {
   return seal(JSON.stringify(answer), presented, purpose, authorization_id)
 }
 
@@ -32,6 +38,7 @@ export function unsealAnswer(sealed: string, presented: string, authorization_id
   const text = unseal(sealed, presented, purpose, authorization_id)
   if (text === undefined) return undefined
   // What the seal authenticates was written by sealAnswer.
-  const answer = JSON.parse(text) as Omit<SealedAnswer, 'refresh_token'>
-  return { ...answer, refresh_token: answer.members.refresh_token as string }
+  const answer = JSON.parse(text) as Omit<SealedAnswer, 'refresh_token' | 'access_token'>
+  const { refresh_token, access_token } = answer.members
+  return { ...answer, refresh_token: refresh_token as string, access_token: access_token as string }
 }

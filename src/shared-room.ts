@@ -72,7 +72,8 @@ export class SharedRoom {
    */
   enter({ address, bytes, until }: Guest): () => void {
     this.#leave()
-    const network = address === undefined ? '' : networkOf(address)
+    // A copy: the address may be a part of a long header, which would be kept with it.
+    const network = address === undefined ? '' : Buffer.from(networkOf(address)).toString()
     const held = this.#held.get(network) ?? 0
     const cost = bytes + overhead
     const { size, share } = this.#settings
@@ -126,5 +127,47 @@ export class SharedRoom {
       for (const [network, cost] of held) this.#giveBack(network, cost)
     }
     this.#earliest = this.#buckets.size === 0 ? Infinity : Math.min(...this.#buckets.keys())
+  }
+}
+
+interface Named {
+  readonly until: number
+  readonly leave: () => void
+}
+
+/** A room whose guests have names, so that one can leave early. */
+export class NamedRoom {
+  readonly #room: SharedRoom
+  readonly #clock: () => number
+  readonly #guests = new Map<string, Named>()
+
+  constructor(room: SharedRoom, clock: () => number) {
+    this.#room = room
+    this.#clock = clock
+  }
+
+  /** Bytes that are taken. */
+  get used(): number {
+    return this.#room.used
+  }
+
+  /** Takes room under a name. @throws TemporarilyUnavailable where nothing is free. */
+  enter(name: string, guest: Guest): void {
+    this.#forgetEnded()
+    this.#guests.set(name, { until: guest.until, leave: this.#room.enter(guest) })
+  }
+
+  /** Gives back what is taken under that name, where anything is. */
+  leave(name: string): void {
+    this.#guests.get(name)?.leave()
+    this.#guests.delete(name)
+  }
+
+  /** Guests stand in the order in which they came, and stay equally long. */
+  #forgetEnded(): void {
+    for (const [name, { until }] of this.#guests) {
+      if (until > this.#clock()) return
+      this.#guests.delete(name)
+    }
   }
 }

@@ -13,6 +13,7 @@
 import { createPrivateKey, createPublicKey, hash, KeyObject, type JsonWebKey } from 'node:crypto'
 import { ConfigurationError } from './errors.js'
 import { readJwkStatement } from './jwk.js'
+import { keyAdvice } from './key-advice.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 
 /** A signature algorithm of RFC 7518 §3.1 or RFC 8037 that this server signs with. */
@@ -96,7 +97,9 @@ function readKey(input: KeyInput, where: string): { privateKey: KeyObject | unde
     return key.type === 'private' ? { privateKey: key, publicKey: createPublicKey(key) } : { privateKey: undefined, publicKey: key }
   } catch {
     // What node:crypto says may hold the key.
-    throw new ConfigurationError(`${where}: key must be a private key as PEM text, JWK or KeyObject, and ${kindOf(input)} was not one`)
+    throw new ConfigurationError(
+      `${where}: key must be a private key as PEM text, JWK or KeyObject, and ${kindOf(input)} was not one${keyAdvice(input)}`,
+    )
   }
 }
 

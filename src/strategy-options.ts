@@ -5,7 +5,6 @@ import { clientSecretBasic, clientSecretPost } from './client-authentication/cli
 import type { ClientAuthenticationMethod } from './client-authentication/method.js'
 import { none } from './client-authentication/none.js'
 import { ConfigurationError } from './errors.js'
-import { applicationCounter, createFailureCounter, type FailureCounter } from './failed-authentication.js'
 import { authorizationCode } from './grants/authorization-code.js'
 import { clientCredentials } from './grants/client-credentials.js'
 import type { Grant } from './grants/grant.js'
@@ -105,20 +104,5 @@ export function assertFormatFits(format: AccessTokenFormat, type: TokenType, iss
   if (type.bind === undefined || format.kind === 'reference') return
   throw new ConfigurationError(
     `authenticationMethod '${type.authenticationMethod}' needs tokens that are remembered, and ${format.name} tokens are not; use accessTokens: opaque()`,
-  )
-}
-
-/** @throws ConfigurationError */
-export function readFailureLimit(members: Unchecked, clock: () => number, timeout: number): FailureCounter | undefined {
-  const { failedAuthenticationLimit: limit = 20 } = members
-  if (limit === false) return undefined
-  if (typeof limit === 'number') {
-    const perMinute = new OptionReader(members, '').whole('failedAuthenticationLimit', 20, 1, 1_000_000)
-    return createFailureCounter(perMinute, clock)
-  }
-  const { retryAfter, failed } = typeof limit === 'object' && limit !== null ? (limit as Unchecked) : {}
-  if (typeof retryAfter === 'function' && typeof failed === 'function') return applicationCounter(limit as FailureCounter, timeout)
-  throw new ConfigurationError(
-    'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
   )
 }

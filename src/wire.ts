@@ -4,13 +4,17 @@
  * On Express every request and every response has a hidden class of its own, so that each look at one is a search: little is looked at, and seldom twice.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { Awaitable } from './awaitable.js'
+import { union, type CorsAnswer } from './cors.js'
 import { ServerError } from './errors.js'
-import type { Context, HeaderFields, ProtocolRequest, ProtocolResponse } from './protocol.js'
+import { trimmed, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
+import { lateCallback, withinTime } from './within-time.js'
 
 /** What is read of a request: of node:http, and of what Express adds. */
 export interface WireRequest extends IncomingMessage {
   readonly originalUrl?: string | undefined
   readonly secure?: boolean | undefined
+  readonly ip?: string | undefined
 }
 
 /** What stands before the body, as node:http has it. */
@@ -59,7 +63,12 @@ function isAuthorization(name = ''): boolean {
 function isSecure(req: WireRequest, headers: IncomingHttpHeaders, trustProxy: TrustProxy | undefined): boolean {
   const forwarded = headers['x-forwarded-proto']
   if (trustProxy !== undefined && forwarded !== undefined && isTrusted(trustProxy, peerAddress(req))) {
-    return forwarded === 'https' || String(forwarded).split(',').every((protocol) => protocol.trim().toLowerCase() === 'https') // prettier-ignore
+    return (
+      forwarded === 'https' ||
+      String(forwarded)
+        .split(',')
+        .every((protocol) => trimmed(protocol).toLowerCase() === 'https')
+    )
   }
   return req.secure ?? ('encrypted' in req.socket && req.socket.encrypted === true)
 }
@@ -75,11 +84,39 @@ export function peerAddress({ socket }: IncomingMessage): string {
   return address.startsWith(':') ? address.replace(/^::ffff:(?=\d+\.)/i, '') : address
 }
 
+/** Who asks: the last address in `X-Forwarded-For` that no trusted proxy has; without the option `trustProxy` as Express says, or the peer. */
+export function clientAddress(
+  req: WireRequest,
+  { headers }: WireHead,
+  { trustProxy }: { readonly trustProxy?: TrustProxy | undefined },
+): string {
+  if (trustProxy === undefined) return req.ip ?? peerAddress(req)
+  const peer = peerAddress(req)
+  const forwarded = headers['x-forwarded-for']
+  if (forwarded === undefined || !isTrusted(trustProxy, peer)) return peer
+  const chain = String(forwarded).split(',').map(trimmed).filter((address) => address !== '') // prettier-ignore
+  return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
+}
+
+/** The answer that has nothing to say. */
+export const noContent: ProtocolResponse = { status: 204, headers: {}, body: '' }
+
+/** Adds what a page may see, to what the application has said already: its lists grow, and its own origin stays. */
+export function addCors(res: ServerResponse, { single, lists }: CorsAnswer): void {
+  if (res.headersSent) return
+  for (const [name, value] of Object.entries(single)) if (!res.hasHeader(name)) res.setHeader(name, value)
+  for (const [name, values] of Object.entries(lists)) {
+    const there = [res.getHeader(name) ?? []].flat().join(',').split(',').map(trimmed).filter((value) => value !== '') // prettier-ignore
+    if (!there.includes('*')) res.setHeader(name, union(there, values).join(', '))
+  }
+}
+
 /** Sends a response. A client that has gone away, or somebody who has answered already, is no reason to fail. */
 export function send(res: ServerResponse, { status, headers, body }: ProtocolResponse): void {
   if (res.destroyed) return
   try {
-    res.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) })
+    // RFC 9110 §8.6: a 204 has no Content-Length
+    res.writeHead(status, status === 204 ? headers : { ...headers, 'Content-Length': Buffer.byteLength(body) })
   } catch (thrown) {
     if (res.headersSent) return
     throw thrown
@@ -108,10 +145,17 @@ export function warnOfInsecureTransport(server: {
   )
 }
 
-/** What the option `context` says of a request. @throws ServerError when that is not an object. */
-export async function readContext(context: unknown, req: WireRequest): Promise<Context> {
+const usualTimeout = 10_000
+
+/**
+ * What the option `context` says of a request.
+ *
+ * @throws ServerError when that is not an object; TemporarilyUnavailable when it takes longer than `timeout` milliseconds.
+ */
+export async function readContext(context: unknown, req: WireRequest, timeout = usualTimeout): Promise<Context> {
   if (context === undefined) return {}
-  const answered: unknown = await (context as (req: WireRequest) => unknown)(req)
+  const ask = context as (req: WireRequest) => Awaitable<unknown>
+  const answered = await withinTime(timeout, () => ask(req), lateCallback)
   if (typeof answered === 'object' && answered !== null) return answered as Context
   throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
 }

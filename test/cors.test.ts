@@ -87,8 +87,10 @@ async function serve(mount: Mount, more: ServerOptions = {}) {
 }
 
 const preflight = { origin: page, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization,content-type' }
-const exposed = 'WWW-Authenticate, Retry-After, DPoP-Nonce'
-const allowed = 'Authorization, Content-Type, DPoP, MCP-Protocol-Version'
+const exposed = 'WWW-Authenticate, Retry-After'
+const allowed = 'Authorization, Content-Type, X-Requested-With, Mcp-Protocol-Version'
+const exposedAtGuard = `${exposed}, Mcp-Session-Id`
+const allowedAtGuard = `${allowed}, Mcp-Session-Id, Last-Event-ID, Mcp-Method, Mcp-Name`
 
 describe.each(hosts)('on %s', (_host, mount) => {
   test.each(['/token', '/revoke', '/introspect'])('T12 %s: a preflight is answered 204, without credentials', async (path) => {
@@ -162,10 +164,16 @@ describe.each(hosts)('on %s', (_host, mount) => {
     expect(await send('/api', { ...preflight, 'access-control-request-method': 'DELETE' }, 'OPTIONS')).toEqual({
       status: 204,
       vary: 'Origin',
-      cors: { 'allow-origin': page, 'allow-methods': 'DELETE', 'allow-headers': allowed, 'expose-headers': exposed, 'max-age': '600' },
+      cors: {
+        'allow-origin': page,
+        'allow-methods': 'DELETE',
+        'allow-headers': allowedAtGuard,
+        'expose-headers': exposedAtGuard,
+        'max-age': '600',
+      },
       text: '',
     })
-    const seen = { cors: { 'allow-origin': page, 'expose-headers': exposed } }
+    const seen = { cors: { 'allow-origin': page, 'expose-headers': exposedAtGuard } }
     expect(await send('/api', { origin: page })).toMatchObject({ status: 401, vary: 'Origin', ...seen })
     const token = async (scope: string) => {
       const { text } = await send('/token', basic(machine), 'POST', `${form}&scope=${scope}`)
@@ -186,17 +194,15 @@ describe.each(hosts)('on %s', (_host, mount) => {
     }
   })
 
-  test('T12 the guard without the option: a preflight passes to what comes next, and nothing is added', async () => {
+  test('X1 T12 the guard without the option: a preflight is answered and allowed nothing; only an optional guard lets it pass', async () => {
     const send = await serve(mount)
-    expect(await send('/api', preflight, 'OPTIONS')).toMatchObject({
-      status: 200,
-      vary: 'Accept-Encoding',
-      cors: 'none',
-      text: '{"passed":true}',
-    })
+    expect(await send('/api', preflight, 'OPTIONS')).toEqual({ status: 204, vary: null, cors: 'none', text: '' })
     expect(await send('/api', { origin: page }, 'OPTIONS')).toMatchObject({ status: 401 })
     expect(await send('/api', { 'access-control-request-method': 'POST' }, 'OPTIONS')).toMatchObject({ status: 401 })
     expect(await send('/optional', { origin: page })).toMatchObject({ status: 200, cors: 'none' })
+    expect(await send('/optional', preflight, 'OPTIONS')).toMatchObject({ status: 200, cors: 'none', text: '{"passed":true}' })
+    const bad = { ...preflight, authorization: 'Bearer nonsense' }
+    expect(await send('/optional', bad, 'OPTIONS')).toMatchObject({ status: 401 })
   })
 })
 

@@ -188,7 +188,9 @@ describe('every type in a literal flow', () => {
 
   test('R5 no type is left out', () => {
     const shown = flows.flatMap(({ events }) => events.map(({ type }) => type))
-    expect(new Set([...shown, 'store.filling', 'record.unreadable'])).toEqual(new Set(sourceUnion('src/events.ts', 'EventType')))
+    expect(new Set([...shown, 'store.filling', 'store.swept', 'record.unreadable'])).toEqual(
+      new Set(sourceUnion('src/events.ts', 'EventType')),
+    )
   })
 
   test('R5 the cause is there for who asks, and for no logger', async () => {

@@ -91,7 +91,7 @@ describe('the examples', () => {
     expect(await paste(`${curlLine} -o /dev/null -w "%{http_code} %header{www-authenticate}"`)).toBe('401 OAuth realm="oauth1"')
   })
 
-  test('N5 authorization-code.ts: consent page, redirect with state, exchange with the verifier, once', async () => {
+  test('N5 U14 authorization-code.ts: consent page, redirect with state and iss, exchange with the verifier, once', async () => {
     const { output } = await start('authorization-code.ts', /^Open .+\n/m)
     const url = output.trim().slice('Open '.length)
     const parameters = new URL(url).searchParams
@@ -100,6 +100,7 @@ describe('the examples', () => {
     const location = (await decide(url, 'allow', 'same-origin')).split(' ')[1] ?? ''
     expect(location.startsWith(`${String(parameters.get('redirect_uri'))}?`)).toBe(true)
     expect(new URL(location).searchParams.get('state')).toBe(parameters.get('state'))
+    expect(new URL(location).searchParams.get('iss')).toBe(new URL(url).origin)
     const curlLine = await paste(`curl -sk '${location}'`)
     const shown = standardPort(curlLine)
       .replace(/ code=\S+/, ' code=<code>')
@@ -109,15 +110,19 @@ describe('the examples', () => {
     expect(JSON.parse(await paste(curlLine)).error).toBe('invalid_grant')
   })
 
-  test('N5 authorization-code.ts: says no where it must, and escapes what it shows', async () => {
+  test('N5 U14 X13 authorization-code.ts: says no where it must, and escapes what it shows', async () => {
     const { output } = await start('authorization-code.ts', /^Open .+\n/m)
     const url = output.trim().slice('Open '.length)
-    expect(await decide(url, 'deny', 'same-origin')).toMatch(/^303 https:\/\/localhost:\d+\/callback\?state=\S+&error=access_denied$/)
+    expect(await decide(url, 'deny', 'same-origin')).toMatch(
+      /^303 https:\/\/localhost:\d+\/callback\?error=access_denied&error_description=[^&]+&state=[^&]+&iss=https%3A%2F%2Flocalhost%3A\d+$/,
+    )
+    for (const word of ['Allow', 'no', '']) expect(await decide(url, word, 'same-origin')).toContain('?error=access_denied&')
+    expect(await decide(url.replace(/&state=[^&]+/, ''), 'deny', 'same-origin')).not.toContain('state')
     expect(await decide(url, 'allow', 'cross-site')).toBe('403 ')
     const elsewhere = url.replace(/redirect_uri=[^&]+/, 'redirect_uri=https://elsewhere.example/')
     expect(await paste(`curl -sk '${elsewhere}'`)).toBe('Unknown client or redirect URI')
     expect(await decide(elsewhere, 'deny', 'same-origin')).toBe('400 ')
-    expect(await decide(url.replace('scope=read', 'scope=all'), 'allow', 'same-origin')).toMatch(/&error=invalid_scope$/)
+    expect(await decide(url.replace('scope=read', 'scope=all'), 'allow', 'same-origin')).toMatch(/\?error=invalid_scope&/)
     const marked = await paste(`curl -sk '${url.replace('scope=read', 'scope=%3Cb%3E%22')}'`)
     expect(marked).not.toContain('<b>')
     expect(marked).toContain('&#60;b&#62;&#34;')

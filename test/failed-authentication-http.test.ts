@@ -58,6 +58,21 @@ describe('behind a proxy', () => {
     }
   })
 
+  test.each([
+    ['mapped, in hexadecimal', '::ffff:cb00:7101', '203.0.113.1', '::ffff:c633:6402'],
+    ['translated (NAT64)', '64:ff9b::203.0.113.1', '203.0.113.1', '64:ff9b::198.51.100.2'],
+    ['6to4', '2002:cb00:7101::1', '203.0.113.1', '2002:c633:6402::1'],
+  ])('X18 b: an IPv4 address in an IPv6 one counts as itself: %s', async (_how, address, same, other) => {
+    const handler = tokenHandler(options({ trustProxy: () => true, failedAuthenticationLimit: 3 }))
+    const { url } = await resources.listen(handler)
+    const post = async (client: Credentials, forwarded: string) => {
+      const headers = { ...basic(client), 'content-type': formType, 'x-forwarded-for': forwarded }
+      return (await fetch(url, { method: 'POST', headers, body: 'grant_type=client_credentials' })).status
+    }
+    for (let i = 0; i < 3; i++) expect(await post(wrong, address)).toBe(401)
+    expect([await post(machine, address), await post(machine, same), await post(machine, other)]).toEqual([429, 429, 200])
+  })
+
   test('C9 of several forwarded addresses the last one counts that is not a trusted proxy’s', async () => {
     const handler = tokenHandler(options({ trustProxy: (address) => address === own || address.startsWith('10.') }))
     const { url } = await resources.listen(handler)

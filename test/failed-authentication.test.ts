@@ -69,11 +69,14 @@ describe('twenty failures a minute', () => {
     expect((await ask(machine)).status).toBe(429)
   })
 
-  test('C9 a success never counts, and takes nothing away', async () => {
+  test('U3 C9 a success never counts, and forgives earlier failures of that client from that address', async () => {
     const { ask, fail } = limited()
     await fail(19)
+    await fail(19, '192.0.2.2')
     for (let i = 0; i < 50; i++) expect((await ask(machine)).status).toBe(200)
-    await fail(1)
+    await fail(1, '192.0.2.2')
+    expect((await ask(machine, '192.0.2.2')).status).toBe(429)
+    await fail(20)
     expect((await ask(machine)).status).toBe(429)
   })
 
@@ -176,13 +179,13 @@ describe('one network', () => {
 })
 
 describe('the built-in counter', () => {
-  test('C9 remembers 10,000 keys, and forgets the one that began first', () => {
+  test('X18 C9 remembers 10,000 keys, and forgets the one that is least advanced and has been so for longest', () => {
     const counter = createFailureCounter(1, () => start)
     for (let i = 0; i < 10_000; i++) void counter.failed(`key ${i}`)
     void counter.failed('key 0')
     expect(counter.retryAfter('key 0')).toBe(60)
     void counter.failed('one more')
-    expect(['key 0', 'key 1', 'key 9999', 'one more'].map((key) => counter.retryAfter(key))).toEqual([0, 60, 60, 60])
+    expect(['key 0', 'key 1', 'key 2', 'key 9999', 'one more'].map((key) => counter.retryAfter(key))).toEqual([60, 0, 60, 60, 60])
   })
 
   test('C9 a key that comes back after its minute begins anew', () => {

@@ -38,6 +38,7 @@ describe('an active token', () => {
       active: true,
       client_id: 'machine',
       sub: 'machine',
+      sub_type: 'client',
       scope: '',
       iat: start,
       exp: start + 3600,

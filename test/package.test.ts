@@ -84,9 +84,9 @@ const printed = [
 ].join('\n')
 
 describe('the packed package', () => {
-  test('holds dist, src, docs, README, CHANGELOG, LICENSE and package.json, and nothing else', () => {
+  test('holds dist, src, docs, README, CHANGELOG, SECURITY, LICENSE and package.json, and nothing else', () => {
     const others = files.filter((path) => !/^(?:dist|src|docs)\//.test(path))
-    expect(others.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'])
+    expect(others.sort()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'package.json'])
     expect(files).toEqual(expect.arrayContaining(['dist/index.js', 'dist/index.d.ts', 'dist/index.js.map', 'src/index.ts']))
   })
 

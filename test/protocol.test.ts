@@ -100,7 +100,7 @@ describe('target and method', () => {
     expect((await server.token(body, basic(web))).status).toBe(200)
   })
 
-  test.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'post', ''])(
+  test.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'posts', ''])(
     'T4 405 with Allow for every method but POST: %s',
     async (method) => {
       expect(await respond({ method })).toMatchObject({
@@ -138,7 +138,13 @@ describe('content', () => {
     `${formType}; a=b; charset=utf-16`,
   ])('T5 any other media type or charset is 415: %s', async (contentType) => {
     expect(await respond({ headers: { ...basic(machine), 'content-type': contentType } })).toMatchObject(
-      refusal('invalid_request', 'the body must be application/x-www-form-urlencoded in UTF-8', 415),
+      refusal(
+        'invalid_request',
+        contentType === undefined
+          ? 'the request has no Content-Type; it must be application/x-www-form-urlencoded'
+          : 'the body must be application/x-www-form-urlencoded in UTF-8',
+        415,
+      ),
     )
   })
 

@@ -14,7 +14,7 @@ const values = [
   'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse', 'createMetadataResponse', 'createJwksResponse',
   'validateTokenRequest', 'grantResponse', 'errorResponse',
   // For the application
-  'issueAuthorizationCode', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
+  'issueAuthorizationCode', 'issueTokens', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
   'deleteClient', 'findClient', 'registerClient', 'saveClient', 'tokenVerifier',
   // Grants
   'authorizationCode', 'refreshToken', 'clientCredentials', 'password',
@@ -31,10 +31,11 @@ const values = [
 const types = [
   // Handlers and plain requests
   'AuthorizationServerParts', 'AuthorizationDecision', 'Decide', 'ProtectedResourceOptions', 'RegistrationOptions',
-  'AuthorizationRequest', 'AuthorizationResponseRequest', 'ConsentTexts', 'TokenVerifier', 'TokenVerifierOptions',
+  'AuthorizationRequest', 'AuthorizationResponseRequest', 'DecidedAuthorizationRequest', 'ConsentTexts', 'TokenVerifier', 'TokenVerifierOptions',
   'ClientIdMetadataOptions', 'FetchedDocument',
-  'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
+  'AccessTokenRequirement', 'AuthInfo', 'CacheOptions', 'MetadataOptions', 'Guard', 'Handler', 'HostRequest', 'Next',
   'Context', 'HeaderFields', 'Pair', 'Parameters', 'ProtocolRequest', 'ProtocolResponse', 'ReceivedRequest', 'ValidatedTokenRequest',
+  'TokenResponse', 'TokensRequest',
   // Options, events, errors
   'ServerOptions', 'CorsOptions', 'EndpointPlaces', 'FailureCounter', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
   'ErrorCode', 'OAuthErrorDetails', 'Scope',
@@ -42,8 +43,8 @@ const types = [
   'Grant', 'GrantRequest', 'GrantDecision', 'NewAuthorization', 'Continuation', 'Repetition', 'Refusal',
   'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions', 'PasswordOptions',
   // Clients and their authentication
-  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient',
-  'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'PresentedCredentials',
+  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient', 'LookUpRequest', 'PublicKeySet',
+  'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'ClientAuthenticationServer', 'PresentedCredentials',
   // Tokens, stores, records
   'TokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'FormatServer', 'OpaqueOptions',
   'JwtFormat', 'JwtOptions', 'ClaimsOptions', 'KeyInput', 'SigningAlgorithm', 'SigningKeyOptions',

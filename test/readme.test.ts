@@ -1,23 +1,29 @@
-/** What the README says is so: its code compiles, its tables are the types, its links lead somewhere, its first example answers. */
+/** What the README and the pages in docs/ say is so: its code compiles, its tables are the types, its links lead somewhere, its first example answers. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import ts from 'typescript'
 import { paste, startExample } from './support/example.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
-/** The code blocks in that language. */
-function blocks(language: string): string[] {
-  return [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code)
+/** The README and every page of docs/, by name. */
+const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const pages = new Map(['README.md', ...docs.map((name) => `docs/${name}`)].map((name) => [name, readFileSync(join(root, name), 'utf8')]))
+
+/** The code blocks of a page in that language. */
+function blocks(language: string, page = readme): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code)
 }
 
-/** The rows of the table under a heading, as cells. */
-function table(heading: string): string[][] {
-  const section = readme.split(/^#{2,3} /m).find((text) => text.startsWith(`${heading}\n`)) ?? ''
+/** The rows of the table under a heading of a page, as cells. */
+function table(heading: string, page = readme): string[][] {
+  const section = page.split(/^#{2,3} /m).find((text) => text.startsWith(`${heading}\n`)) ?? ''
   const rows = section.split('\n').filter((line) => line.startsWith('|'))
   return rows.slice(2).map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim())) // prettier-ignore
 }
@@ -48,7 +54,7 @@ function union(path: string, name: string): string[] {
   return type !== undefined && ts.isUnionTypeNode(type) ? type.types.map((member) => member.getText().slice(1, -1)) : []
 }
 
-describe('the code of the README', () => {
+describe('the code of the README and of docs/', () => {
   /** What the blocks take for granted. */
   const given = `
     import type { Express, Request } from 'express'
@@ -60,6 +66,7 @@ describe('the code of the README', () => {
       function queryOf(req: Request): Partial<Record<string, string>>
       function ownerOf(ticket: string): Promise<string | undefined>
       function findRow(client_id: string): Promise<{ readonly secretHash: string } | undefined>
+      function hasAgreedBefore(subject: string, client_id: string, scope: readonly string[]): Promise<boolean>
       function isLockedOut(subject: string, address: unknown): Promise<boolean>
       function verifyUser(username: string, password: string): Promise<string | undefined>
       function myToken(): Promise<{ readonly access_token: string; readonly mac_key: string }>
@@ -71,7 +78,13 @@ describe('the code of the README', () => {
   test('compiles, every ts block of it', () => {
     const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => readFileSync(path, 'utf8'))
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root)
-    const code = new Map(blocks('ts').map((block, index) => [join(root, `README.block-${index + 1}.ts`), block]))
+    const code = new Map(
+      [...pages].flatMap(([name, page]) =>
+        blocks('ts', page).map(
+          (block, index) => [join(root, `${name.replace(/^docs.(.*)\.md$/, 'docs-$1')}.block-${index + 1}.ts`), block] as const,
+        ),
+      ),
+    )
     expect(code.size).toBeGreaterThan(8)
     code.set(join(root, 'README.given.ts'), given)
     const host = ts.createCompilerHost(options)
@@ -126,6 +139,40 @@ describe('the quick start of the README', () => {
   })
 })
 
+describe('docs/oauth1.md', () => {
+  const page = pages.get('docs/oauth1.md') ?? ''
+
+  test('SM7 the example of the access token endpoint runs, and prints what the page says', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'docs-test-'))
+    try {
+      mkdirSync(join(folder, 'node_modules'))
+      symlinkSync(root, join(folder, 'node_modules/oauth2-token-handler'))
+      const [program = ''] = blocks('ts', page)
+      const { outputText } = ts.transpileModule(program, {
+        compilerOptions: { module: ts.ModuleKind.ES2022, target: ts.ScriptTarget.ES2023 },
+      })
+      writeFileSync(join(folder, 'program.mjs'), outputText)
+      const { stdout } = await promisify(execFile)(process.execPath, ['program.mjs'], { cwd: folder })
+      const shown = (blocks('text', page)[0] ?? '').replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '[\\w.-]+')
+      expect(shown).toContain('oauth_authorized_realms=movies')
+      expect(stdout).toMatch(new RegExp(`^${shown}$`))
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('SM7 options: the members of OAuth1Options, with the defaults that their comments name', () => {
+    const documented = members('src/oauth1/options.ts', 'OAuth1Options')
+    const rows = table('Options', page)
+    expect(rows.map(([name]) => unquoted(name)).toSorted()).toEqual([...documented.keys()].toSorted())
+    for (const [name = '', value = ''] of rows) {
+      const [, plain = ''] = /^`(\d+|false|memoryStore\(\)|oauth1)`/.exec(value) ?? []
+      const comment = (documented.get(unquoted(name)) ?? '').replaceAll('`', '').replaceAll(/(?<=\d),(?=\d{3})/g, '')
+      if (plain !== '') expect([name, comment]).toEqual([name, expect.stringMatching(`Default:? ${plain.replaceAll(/[()]/g, '\\$&')}`)])
+    }
+  })
+})
+
 describe('the tables of the README', () => {
   test('options: the members of ServerOptions, in their order, with the defaults that their comments name', () => {
     const documented = members('src/options.ts', 'ServerOptions')
@@ -161,6 +208,16 @@ describe('the tables of the README', () => {
       expect(new Class()).toMatchObject({ error: unquoted(code), status: Number(status) })
     }
   })
+})
+
+test('the links of docs/ lead to files that exist, and outside to the RFCs only', () => {
+  for (const name of docs) {
+    const targets = [...(pages.get(`docs/${name}`) ?? '').matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, target = '']) => target)
+    for (const target of targets) {
+      if (target.startsWith('https:')) expect(target).toMatch(/^https:\/\/www\.rfc-editor\.org\/rfc\/rfc\d+$/)
+      else expect([name, target, existsSync(join(root, 'docs', target))]).toEqual([name, target, true])
+    }
+  }
 })
 
 describe('the links of the README', () => {

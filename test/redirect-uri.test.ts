@@ -1,8 +1,10 @@
 /** Redirection URIs: what may be registered, and what matches a registered one. Rows G1, N5 and M8, as far as they are about the text. */
 import { describe, expect, it } from '@jest/globals'
-import { ConfigurationError, tokenHandler } from '../src/index.js'
-import { isRegisteredRedirectUri, redirectUriFault } from '../src/redirect-uri.js'
+import { ConfigurationError, memoryStore, saveClient, tokenHandler } from '../src/index.js'
+import { isRegisteredRedirectUri, isWebPage, redirectUriFault, usualPrivateUseSchemes } from '../src/redirect-uri.js'
 import { testServer, web } from './support/server.js'
+
+const strangers = new Set(usualPrivateUseSchemes)
 
 describe('registration', () => {
   it.each([
@@ -59,6 +61,140 @@ describe('registration', () => {
     expect(() => tokenHandler(options)).toThrow(
       'client "web": redirect_uris: "http://client.example/" must be https, unless its host is the loopback',
     )
+  })
+})
+
+describe('what strangers may register', () => {
+  it.each([
+    'https://client.example/callback',
+    'http://127.0.0.1:3000/cb',
+    'http://[::1]/cb',
+    'http://localhost/',
+    'com.example.app:/callback',
+    'com.example.app:callback',
+    'com.example.app://callback',
+    'cursor://anysphere.cursor-mcp/oauth/callback',
+    'vscode://vscode.github-authentication/did-authenticate',
+    'vscode-insiders://x/y',
+    'windsurf://callback',
+    'jetbrains://idea/callback',
+  ])('U27 X5 %s', (uri) => {
+    expect(redirectUriFault(uri, strangers)).toBeUndefined()
+  })
+
+  it.each([
+    'ms-msdt:/id', 'search-ms:query=x&crumb=location:%5C%5Cevil', 'tel:+1900', 'intent://x', 'chrome-extension://abc/cb', 'myapp://callback', 'sms:1', 'steam://run',
+    'cursor2://x', 'http2://x', 'httpss://x',
+  ])('U27 X5 %s may not: its scheme has no dot', (uri) => {
+    expect(redirectUriFault(uri, strangers)).toBe(
+      'must be https, http on the loopback, or have a scheme with a dot, or one of the option privateUseSchemes',
+    )
+    expect(redirectUriFault(uri)).toBeUndefined()
+  }) // prettier-ignore
+
+  it.each(['ftp://x/', 'ws://x/', 'wss://x/', 'mailto:a@x', 'filesystem:https://x/', 'view-source:https://x/', 'FTP://x/', 'file:///x'])(
+    'U27 %s may not, by anybody',
+    (uri) => {
+      for (const schemes of [undefined, strangers, new Set(['ftp', 'ws', 'wss', 'mailto', 'filesystem', 'view-source', 'file'])]) {
+        expect(redirectUriFault(uri, schemes)).toBe(`must not use the scheme ${uri.slice(0, uri.indexOf(':') + 1).toLowerCase()}`)
+      }
+    },
+  )
+})
+
+describe('the text is what a URL parser reads', () => {
+  it.each([
+    ['https:dyn.example/cb', 'https://dyn.example/cb'],
+    ['https:/dyn.example/cb', 'https://dyn.example/cb'],
+    ['https:///dyn.example/cb', 'https://dyn.example/cb'],
+    ['https:\\\\dyn.example/cb', 'https://dyn.example/cb'],
+    ['https://dyn.example\\evil.example/cb', 'https://dyn.example/evil.example/cb'],
+    ['https:claude.ai', 'https://claude.ai/'],
+    ['http:localhost/x', 'http://localhost/x'],
+    ['http:/localhost/x', 'http://localhost/x'],
+    ['https://dyn.example:/cb', 'https://dyn.example/cb'],
+    ['https://dyn.example:0443/cb', 'https://dyn.example/cb'],
+    ['https://dyn.example:08443/cb', 'https://dyn.example:8443/cb'],
+    ['https://dyn.example:00080/cb', 'https://dyn.example:80/cb'],
+    ['https://@dyn.example/cb', 'https://dyn.example/cb'],
+    ['https://dyn%2Eexample/cb', 'https://dyn.example/cb'],
+    ['https://dyn.example/a/../cb', 'https://dyn.example/cb'],
+    ['https://dyn.example/./cb', 'https://dyn.example/cb'],
+    ['https://dyn.example/%2E%2e/cb', 'https://dyn.example/cb'],
+    ['https://dyn.example/"cb"', 'https://dyn.example/%22cb%22'],
+    ['https://dyn.example/cb?x=<y>', 'https://dyn.example/cb?x=%3Cy%3E'],
+    ['http://127.1/cb', 'http://127.0.0.1/cb'],
+    ['http://2130706433/cb', 'http://127.0.0.1/cb'],
+    ['http://[0:0:0:0:0:0:0:1]/cb', 'http://[::1]/cb'],
+    ['com.example.app:/a/../cb', 'com.example.app:/cb'],
+    ['com.example.app:///a/./cb', 'com.example.app:///a/cb'],
+  ])('U26 X19 %s may not be registered: it is read as %s', (uri, read) => {
+    expect(redirectUriFault(uri, strangers)).toBe('must be written as a URL parser reads it')
+    expect(redirectUriFault(uri)).toBe(`must be written as a URL parser reads it: "${read}"`)
+  })
+
+  it.each([
+    'https://dyn.example/a\\b',
+    'https://dyn.example/a|b',
+    'https://dyn.example/a^b',
+    'https://dyn.example/{b}',
+    'com.example.app:/a\\b',
+  ])('U26 %s holds a character that no path has', (uri) => {
+    expect(redirectUriFault(uri, strangers)).toBe('must be written as a URL parser reads it')
+  })
+
+  it.each([
+    'https://client.example',
+    'https://client.example?x=1',
+    'HTTPS://Client.Example/CB',
+    'https://client.example:443/cb',
+    'http://localhost:80/cb',
+    'https://client.example/%7Euser/%2F%3a%2f%c3%a9?u=https%3A%2F%2Fx%2F&e=%20',
+    "https://client.example/o'brien?n='x'&a=b;c=d",
+    'https://client.example/a;b=c,d@e:f!$&()*+=~_-.',
+    'https://client.example/cb?tenant={id}|x',
+    'https://client.example//cb',
+    'https://xn--bcher-kva.example/cb',
+    'https://client.example./cb',
+    'com.example.app:callback?x=1',
+    'Com.Example.App:/cb',
+    "com.example.app:/cb?x='y'",
+  ])('U26 %s goes on to be taken', (uri) => {
+    expect(redirectUriFault(uri, strangers)).toBeUndefined()
+    expect(redirectUriFault(uri)).toBeUndefined()
+  })
+
+  it('U26 in the options and in saveClient it stops, and the message says how to write it', async () => {
+    const client = { ...web, redirect_uris: ['https:/client.example/cb'] }
+    const message =
+      'client "web": redirect_uris: "https:/client.example/cb" must be written as a URL parser reads it: "https://client.example/cb"'
+    expect(() => tokenHandler({ clients: [client] })).toThrow(new ConfigurationError(message))
+    await expect(saveClient({ store: memoryStore() }, client)).rejects.toThrow(new ConfigurationError(message))
+  })
+
+  it('U26 a client that is found with one keeps its other URIs, and an event says why that one is refused', async () => {
+    const redirect_uris = ['https:client.example/old', 'https://client.example/callback']
+    const server = testServer({ clients: () => ({ ...web, redirect_uris }) })
+    await expect(server.code({ redirect_uri: 'https:client.example/old' })).rejects.toMatchObject({
+      description: 'redirect_uri is not registered',
+      reason: 'redirect_uri is registered, but may not be any more',
+    })
+    expect(await server.code({ redirect_uri: 'https://client.example/callback' })).toContain('.')
+  })
+
+  it.each([
+    'https:client.example',
+    'https:/x',
+    'https:///x',
+    'https:\\\\x',
+    'https://',
+    'javascript:x',
+    'data:,x',
+    ' https://x/',
+    5,
+    undefined,
+  ])('X19 %j is no address of a page', (value) => {
+    expect([isWebPage(value), isWebPage('https://client.example/')]).toEqual([false, true])
   })
 })
 

@@ -195,7 +195,7 @@ describe('the write', () => {
     const { status, json, headers } = await server.revoke({ token: tokens[kind] }, basic(web))
     expect(json).toEqual({ error: 'temporarily_unavailable', error_description: 'the server is temporarily unable to answer' })
     expect(status).toBe(503)
-    expect(headers['Retry-After']).toBe('1')
+    expect(headers['Retry-After']).toMatch(/^[1-3]$/)
     broken = false
     expect(await isActive(server, tokens[kind])).toBe(true)
     expect(await server.revoke({ token: tokens[kind] }, basic(web))).toEqual(done)

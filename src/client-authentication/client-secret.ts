@@ -3,10 +3,9 @@
  *
  * @see RFC 6749 §2.3.1
  */
-import { parse } from 'basic-auth'
 import { verifySecret } from '../client-secrets.js'
 import { InvalidClient } from '../errors.js'
-import { decodeFormText, headerValue } from '../protocol.js'
+import { basicCredentials, isWithoutSecret } from './basic-credentials.js'
 import type { ClientAuthenticationMethod } from './method.js'
 
 const basicChallenge = 'Basic realm="oauth2", charset="UTF-8"'
@@ -21,18 +20,18 @@ export function clientSecretBasic(): ClientAuthenticationMethod {
   return {
     name: 'client_secret_basic',
     challenge: basicChallenge,
-    presented({ headers }) {
-      const header = headerValue(headers, 'authorization')
-      if (header === undefined || !/^ *basic(?: |$)/i.test(header)) return undefined
-      const credentials = parse(header)
-      if (credentials === undefined) {
+    presented({ headers, parameters, address }) {
+      const credentials = basicCredentials(headers)
+      if (credentials === undefined) return undefined
+      if (credentials === 'malformed') {
         throw new InvalidClient(undefined, { reason: 'malformed Basic credentials', challenge: basicChallenge })
       }
-      const { name, pass } = credentials
-      const decoded = decodedOrRaw(pass)
-      return { client_id: decodedOrRaw(name), secretReadings: decoded === pass ? [pass] : [pass, decoded] }
+      // RFC 6749 §2.3.1: an empty secret may be left out; beside another credential the header is still a second one
+      const { client_secret, client_assertion } = parameters
+      if (isWithoutSecret(credentials) && client_secret === undefined && client_assertion === undefined) return undefined
+      return { ...credentials, address }
     },
-    verify: (credentials, client, now) => verifySecret(credentials.secretReadings ?? [], client.secrets.reveal(), now),
+    verify,
   }
 }
 
@@ -40,19 +39,14 @@ export function clientSecretBasic(): ClientAuthenticationMethod {
 export function clientSecretPost(): ClientAuthenticationMethod {
   return {
     name: 'client_secret_post',
-    presented({ parameters }) {
+    presented({ parameters, address }) {
       const { client_id, client_secret } = parameters
       // A secret without client_id is a use of this method, by nobody: the empty id is never looked up.
-      return client_secret === undefined ? undefined : { client_id: client_id ?? '', secretReadings: [client_secret] }
+      return client_secret === undefined ? undefined : { client_id: client_id ?? '', secretReadings: [client_secret], address }
     },
-    verify: (credentials, client, now) => verifySecret(credentials.secretReadings ?? [], client.secrets.reveal(), now),
+    verify,
   }
 }
 
-function decodedOrRaw(text: string): string {
-  try {
-    return decodeFormText(text)
-  } catch {
-    return text
-  }
-}
+const verify: ClientAuthenticationMethod['verify'] = (credentials, client, { now }) =>
+  verifySecret(credentials.secretReadings ?? [], client.secrets.reveal(), now, credentials)

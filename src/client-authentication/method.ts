@@ -6,11 +6,12 @@
  * 2. The client is looked up. An unknown one is replaced by a decoy, so that the next step costs the same.
  * 3. The method verifies, always. Unknown, disabled, wrong secret, wrong method: one answer for all.
  */
+import type { JsonWebKey } from 'node:crypto'
 import { whenThere, type Awaitable } from '../awaitable.js'
-import type { Client } from '../clients.js'
-import { isClientId } from '../clients.js'
-import { InvalidClient, InvalidRequest } from '../errors.js'
-import { headerValues, type HeaderFields, type Parameters } from '../protocol.js'
+import type { LookUpRequest } from '../client-cache.js'
+import { isClientId, type Client } from '../clients.js'
+import { InvalidClient, InvalidRequest, type OAuthErrorDetails } from '../errors.js'
+import { headerValues, type Context, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
 import { digestOfSecret, isSlowHash } from '../client-secrets.js'
 import { withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
@@ -21,15 +22,39 @@ export interface ClientAuthenticationRequest {
   readonly parameters: Parameters
   /** The client's address, where it is known. */
   readonly address?: string | undefined
+  /** What the application knows about the request, trusted: a certificate of the connection, a tenant. */
+  readonly context: Context
 }
 
 /** Credentials as one method found them in a request. */
 export interface PresentedCredentials {
   readonly client_id: string
-  /** The secret, in every reading that the encoding of the method allows; none where the method has no secret. */
+  /**
+   * The secret, in every reading that the encoding of the method allows; none where the method has no secret. Only what has a secret can be guessed, and
+   * only its failures count against `failedAuthenticationLimit`.
+   */
   readonly secretReadings?: readonly string[]
+  /** The address that sent the secret, where it is known: slow hashes are shared out by it. */
+  readonly address?: string | undefined
   /** Whatever else the method found and verifies: an assertion, a certificate. */
   readonly proof?: unknown
+}
+
+/** What a method may know of the server, and ask of it. */
+export interface ClientAuthenticationServer {
+  /** Now, in whole seconds since the epoch. */
+  readonly now: number
+  /** The option `issuer`: whom an assertion is meant for. */
+  readonly issuer: string | undefined
+  /** What the application knows about the request, trusted. */
+  readonly context: Context
+  /**
+   * Remembers a one-time value until `expiresAt` (seconds since the epoch). True for exactly one request with that value, in any process. Verify first:
+   * it is remembered, whatever becomes of the request.
+   */
+  readonly claimOnce: (namespace: string, value: string, expiresAt: number) => Promise<boolean>
+  /** The public keys that the client has registered as `jwks`; none where it has none. */
+  readonly keysOf: (client: Client) => Promise<readonly JsonWebKey[]>
 }
 
 /** One way to prove which client sends a request. To add a way is to write a value of this shape. */
@@ -42,8 +67,11 @@ export interface ClientAuthenticationMethod {
    * @throws InvalidClient when it does, and they are malformed.
    */
   presented(request: ClientAuthenticationRequest): PresentedCredentials | undefined
-  /** Whether the credentials prove that the client sent them. `now` is in seconds since the epoch. */
-  verify(credentials: PresentedCredentials, client: Client, now: number): Awaitable<boolean>
+  /**
+   * Whether the credentials prove that the client sent them. Where the client is unknown, or may not use this method, it is asked about a client without
+   * id and keys that nothing matches, so that a refusal is the same work.
+   */
+  verify(credentials: PresentedCredentials, client: Client, server: ClientAuthenticationServer): Awaitable<boolean>
   /** The challenge for a refusal of this method; the Basic challenge when absent. */
   readonly challenge?: string
 }
@@ -51,11 +79,14 @@ export interface ClientAuthenticationMethod {
 /** What authentication needs of the server. */
 export interface ClientAuthenticationPolicy {
   readonly clientAuthenticationMethods: readonly ClientAuthenticationMethod[]
-  /** The client with that id, or undefined. Never called with what cannot be a client_id. */
-  readonly findClient: (client_id: string) => Awaitable<Client | undefined>
+  /** The client with that id, or undefined. Never called with what cannot be a client_id. `request` is the one that names it. */
+  readonly findClient: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
   /** The slow hashes that a request for an unknown client has to wait for, where some client has them. */
   readonly decoyHashes: () => readonly string[]
   readonly clock: () => number
+  readonly issuer: string | undefined
+  /** As in {@link ClientAuthenticationServer}. */
+  readonly claimOnce: ClientAuthenticationServer['claimOnce']
   /** Counts failures against guessing; undefined: no limit. */
   readonly failures: FailureCounter | undefined
 }
@@ -68,30 +99,52 @@ export interface ClientAuthenticationPolicy {
  */
 export function authenticateClient(request: ClientAuthenticationRequest, policy: ClientAuthenticationPolicy): Awaitable<Client> {
   const { method, credentials } = presentedCredentials(request, policy.clientAuthenticationMethods)
-  const attempt = { kind: 'client', name: credentials.client_id, address: request.address } as const
-  return withinFailureLimit(policy.failures, attempt, isRefusal, () => verifiedClient(method, credentials, policy))
+  // Without a secret there is nothing to guess.
+  const name = credentials.secretReadings === undefined ? undefined : credentials.client_id
+  const attempt = { kind: 'client', name, address: request.address } as const
+  return withinFailureLimit(policy.failures, attempt, isGuess, () => verifiedClient(request, method, credentials, policy))
 }
 
-function isRefusal(thrown: unknown): boolean {
-  return thrown instanceof InvalidClient
+/** A secret where no secret is compared proves that nobody guesses: the client is public, or registered for another method. */
+class NothingToGuess extends InvalidClient {}
+
+/** An unknown client counts like a wrong secret, and so tells nothing. */
+function isGuess(thrown: unknown): boolean {
+  return thrown instanceof InvalidClient && !(thrown instanceof NothingToGuess)
 }
 
 function verifiedClient(
+  request: ClientAuthenticationRequest,
   method: ClientAuthenticationMethod,
   credentials: PresentedCredentials,
   policy: ClientAuthenticationPolicy,
 ): Awaitable<Client> {
   const { client_id } = credentials
-  return whenThere(isClientId(client_id) ? policy.findClient(client_id) : undefined, (found) => {
+  return whenThere(isClientId(client_id) ? policy.findClient(client_id, request) : undefined, (found) => {
     const client = found !== undefined && mayUse(found, method.name) ? found : undefined
-    const verified = method.verify(credentials, client ?? decoyClient(policy.decoyHashes()), policy.clock())
+    const server = serverFor(request, policy)
+    const verified = method.verify(credentials, client ?? decoyClient(policy.decoyHashes()), server)
     return whenThere(verified, (answer: unknown) => {
       // Whatever else than true a method answers, it has proved nothing.
       const isVerified = answer === true
       if (client !== undefined && !client.disabled && isVerified) return client
-      return refuse({ method, credentials, found, client, isVerified }, policy)
+      return refuse({ method, credentials, found, client, isVerified, server }, policy)
     })
   })
+}
+
+function serverFor(
+  { context }: ClientAuthenticationRequest,
+  { clock, issuer, claimOnce }: ClientAuthenticationPolicy,
+): ClientAuthenticationServer {
+  return { now: clock(), issuer, context, claimOnce, keysOf }
+}
+
+const noKeys: readonly JsonWebKey[] = Object.freeze([])
+
+/** The keys in the client's `jwks` (RFC 7591 §2). */
+function keysOf({ metadata }: Client): Promise<readonly JsonWebKey[]> {
+  return Promise.resolve(metadata.jwks?.keys ?? noKeys)
 }
 
 interface Unverified {
@@ -101,16 +154,19 @@ interface Unverified {
   readonly found: Client | undefined
   readonly client: Client | undefined
   readonly isVerified: boolean
+  readonly server: ClientAuthenticationServer
 }
 
 /** Takes no longer than a success, where nothing slow is to be made up for: of many tries at once, the failed ones are counted before one succeeds. */
-function refuse({ method, credentials, found, client, isVerified }: Unverified, policy: ClientAuthenticationPolicy): Awaitable<never> {
-  const error = refusal(method, reasonFor(found, client, isVerified))
+function refuse(unverified: Unverified, policy: ClientAuthenticationPolicy): Awaitable<never> {
+  const { method, credentials, found, client, isVerified, server } = unverified
+  const Refusal = found !== undefined && client === undefined ? NothingToGuess : InvalidClient
+  const error = new Refusal(undefined, detailsOf(method, reasonFor(found, client, isVerified)))
   const slowHashes = policy.decoyHashes()
   // Where refusing an unknown client costs slow hashes, refusing a client that has fewer must cost as many.
   const spared = client === undefined ? [] : slowHashes.slice(slowHashCount(client))
   if (spared.length === 0) throw error
-  return whenThere(method.verify(credentials, decoyClient(spared), policy.clock()), () => {
+  return whenThere(method.verify(credentials, decoyClient(spared), server), () => {
     throw error
   })
 }
@@ -144,9 +200,8 @@ function mayUse(client: Client, method: string): boolean {
   return registered === undefined ? method === 'client_secret_basic' || method === 'client_secret_post' : registered === method
 }
 
-function refusal(method: ClientAuthenticationMethod, reason: string): InvalidClient {
-  const details = method.challenge === undefined ? { reason } : { reason, challenge: method.challenge }
-  return new InvalidClient(undefined, details)
+function detailsOf({ challenge }: ClientAuthenticationMethod, reason: string): OAuthErrorDetails {
+  return challenge === undefined ? { reason } : { reason, challenge }
 }
 
 function reasonFor(found: Client | undefined, client: Client | undefined, verified: boolean): string {
@@ -173,6 +228,8 @@ function decoyClient(slowHashes: readonly string[]): Client {
     require_pushed_authorization_requests: false,
     rotateRefreshTokens: undefined,
     accessTokenLifetime: undefined,
+    refreshTokenLifetime: undefined,
+    refreshTokenIdleLifetime: undefined,
     disabled: true,
     introspect: false,
     metadata: { client_id: '' },

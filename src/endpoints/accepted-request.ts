@@ -10,8 +10,9 @@ import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
 import type { Grant, GrantRequest } from '../grants/grant.js'
 import type { Context, Parameters, ReceivedRequest } from '../protocol.js'
 import { grantableResources } from '../resources.js'
-import { grantableScope, intersectScope, type Scope } from '../scope.js'
+import { grantableScope, intersectScope, isWithinScope, offlineAccess, type Scope } from '../scope.js'
 import { identifyRefreshToken } from '../tokens/read.js'
+import { allowedScopeOf } from './asked-scope.js'
 
 /** A request of an authenticated client for a grant that it may use. */
 export interface AcceptedRequest {
@@ -88,17 +89,53 @@ export function resourcesOf({ configuration, requestedResources }: AcceptedReque
   return grantableResources(requestedResources, configuration.resources, granted)
 }
 
-/** What server and client allow now, whatever was granted before. */
-export function allowedScope({ configuration, client }: AcceptedRequest): Scope {
-  return intersectScope(configuration.scopes, client.scope)
+/** What server and client allow now for a decision about `wanted`, whatever was granted before. */
+export function allowedScope({ configuration, client }: AcceptedRequest, wanted: Scope | undefined): Scope {
+  return allowedScopeOf(configuration, client, wanted)
 }
 
 /** @throws InvalidScope when more is asked for than may be granted. */
 export function grantableScopeOf(request: AcceptedRequest, granted?: Scope): Scope {
-  const requested = request.requestedScope
-  const allowed = allowedScope(request)
-  if (granted !== undefined) return grantableScope({ requested, allowed, granted })
-  return grantableScope({ requested, allowed, fallback: request.client.defaultScope })
+  const { requestedScope } = request
+  if (granted === undefined) {
+    const allowed = allowedScope(request, requestedScope)
+    return grantableScope({ requested: requestedScope, allowed, fallback: request.client.defaultScope })
+  }
+  const allowed = allowedScope(request, granted)
+  const requested = requestedWithin(request, granted, allowed)
+  return grantableScope({ requested, allowed, granted })
+}
+
+/** What is asked for of something granted. `offline_access` that was not granted is dropped; and so is a whole `scope` where the grant has no such parameter. */
+function requestedWithin(request: AcceptedRequest, granted: Scope, allowed: Scope): Scope | undefined {
+  const { requestedScope: requested, grant } = request
+  if (requested === undefined) return undefined
+  if (grant.ignoresForeignScope === true && !isWithinScope(requested, intersectScope(granted, allowed))) {
+    tellScopeIgnored(request)
+    return undefined
+  }
+  if (!requested.includes(offlineAccess) || granted.includes(offlineAccess)) return requested
+  const rest = requested.filter((token) => token !== offlineAccess)
+  return rest.length === 0 ? undefined : rest
+}
+
+const toldScopeIgnored = new WeakSet<AcceptedRequest['claims']>()
+
+/** Says once for each request that its `scope` was ignored. */
+export function tellScopeIgnored({
+  configuration,
+  client,
+  grant,
+  claims,
+}: Pick<AcceptedRequest, 'configuration' | 'client' | 'grant' | 'claims'>): void {
+  if (toldScopeIgnored.has(claims)) return
+  toldScopeIgnored.add(claims)
+  configuration.emit({
+    type: 'warning',
+    client_id: client.client_id,
+    grant_type: grant.type,
+    reason: 'the scope of the token request is more than was granted, or malformed; this grant has no such parameter, and it is ignored',
+  })
 }
 
 /** Why a request is not shown the Authorization that its credential names; undefined when it is. */
@@ -106,8 +143,9 @@ export function withheldReason({ client, configuration }: AcceptedRequest, autho
   if (authorization === undefined) return undefined
   // RFC 6749 §4.1.3, §6: the credential was issued to this client
   if (authorization.client_id !== client.client_id) return 'it was issued to another client'
-  if (!isLive(authorization, configuration.clock())) return 'the authorization was revoked or has expired'
-  return undefined
+  if (isLive(authorization, configuration.clock())) return undefined
+  if (authorization.revokedAt !== undefined) return 'the authorization was revoked'
+  return authorization.code?.status === 'issued' ? 'the code has expired' : 'the authorization has expired'
 }
 
 /** Notes a claim. It is made by {@link claimAll}, once nothing can refuse the request any more. */

@@ -58,11 +58,14 @@ export function readRequirement(configuration: Configuration, requirement: Acces
   if (resource !== undefined && audience !== undefined)
     throw new ConfigurationError('requireAccessToken: resource is the audience; remove one of the two')
   const named = resource ?? audience
+  const allowBodyToken = reader.boolean('allowBodyToken', false)
+  // RFC 9728 §2: bearer_methods_supported says what the guards of a resource accept
+  if (allowBodyToken) configuration.bodyTokenResources.add(resource ?? '')
   return {
     scopeFor: readScopeFor(configuration, members.scope),
     resourceMetadata: resource === undefined ? undefined : resourceMetadataUrl(resource),
     isOptional: reader.boolean('optional', false),
-    allowBodyToken: reader.boolean('allowBodyToken', false),
+    allowBodyToken,
     audiences: named === undefined ? ownAudiences(configuration) : [named],
     acceptsUnbound: named === undefined,
     checkRevocation: reader.boolean('checkRevocation', false),

@@ -6,8 +6,12 @@
 import { configure, type Configuration } from '../configuration.js'
 import { OAuthError, toOAuthError, type ErrorCode } from '../errors.js'
 import type { ServerOptions } from '../options.js'
-import { issueAuthorizationCode, knownClient, registeredRedirectUri, type AuthorizationCodeRequest } from './authorization-code.js'
+import type { Scope } from '../scope.js'
+import { issueAuthorizationCode, type AuthorizationCodeRequest } from './authorization-code.js'
+import type { AuthorizationRequest } from './authorization-request.js'
 import { reportRefusal } from './client-request.js'
+import { closePushedRequest } from './pushed-authorization.js'
+import { knownClient, registeredRedirectUri } from './redirection.js'
 
 /** What the client asked for, and what became of it: an agreement, or an `error`. */
 export interface AuthorizationResponseRequest extends Omit<AuthorizationCodeRequest, 'subject'> {
@@ -19,18 +23,36 @@ export interface AuthorizationResponseRequest extends Omit<AuthorizationCodeRequ
   readonly error?: unknown
 }
 
+/** The same for a request that `authorize` was asked about. */
+export interface DecidedAuthorizationRequest {
+  /** As `authorize` got it: client, redirection URI, scope, resource, challenge, state, and where it was pushed. A pushed request is used up. */
+  readonly asked: AuthorizationRequest
+  /** What the resource owner agreed to. Default: all that was asked for. */
+  readonly scope?: string | Scope | undefined
+  readonly extra?: AuthorizationCodeRequest['extra']
+  readonly subject?: string | undefined
+  readonly error?: unknown
+}
+
 /**
- * The finished redirection URL, for people with an authorization endpoint of their own. What is wrong with the request is in the URL, as the protocol wants
- * it, but for a client or redirection URI that is not known.
+ * The finished redirection URL, for people with an authorization endpoint of their own, or an `authorize` that answers by itself. What is wrong with the
+ * request is in the URL, as the protocol wants it, but for a client or redirection URI that is not known.
+ *
+ * The URL of an error may lead to a client that has registered itself: redirect there only when somebody is logged in (RFC 9700 §4.11.2).
  *
  * @throws InvalidRequest for an unknown client or redirect_uri: show a page, and do not redirect.
  */
-export async function authorizationResponse(options: ServerOptions, request: AuthorizationResponseRequest): Promise<string> {
+export async function authorizationResponse(
+  options: ServerOptions,
+  request: AuthorizationResponseRequest | DecidedAuthorizationRequest,
+): Promise<string> {
   const configuration = configure(options)
-  const { subject = '', state, error, ...rest } = request
-  const client = await knownClient(configuration, request.client_id)
-  const redirect_uri = registeredRedirectUri(client, request.redirect_uri)
+  const { subject = '', state, error, ...rest } = 'asked' in request ? asAsked(request) : request
+  const client = await knownClient(configuration, rest.client_id)
+  const redirect_uri = registeredRedirectUri(client, rest.redirect_uri, configuration)
   try {
+    // A decision uses a pushed request up, whatever it is.
+    if (error !== undefined && rest.request_uri !== undefined) await closePushedRequest(configuration, rest.request_uri, client.client_id)
     if (error !== undefined) throw toOAuthError(error)
     const code = await issueAuthorizationCode(options, { ...rest, subject })
     return redirectionUrl(configuration, redirect_uri, { code, state })
@@ -39,6 +61,13 @@ export async function authorizationResponse(options: ServerOptions, request: Aut
     if (thrown instanceof TypeError) throw thrown
     return errorUrl(configuration, redirect_uri, state, reportRefusal(configuration, 'authorization', thrown, client.client_id))
   }
+}
+
+/** redirect_uri, challenge and state as the client sent them: the code is bound to the first two. */
+function asAsked({ asked, scope = asked.scope, ...answer }: DecidedAuthorizationRequest): AuthorizationResponseRequest {
+  const { client_id, resource, request_uri, parameters } = asked
+  const { redirect_uri, code_challenge, code_challenge_method, state } = parameters
+  return { client_id, resource, request_uri, redirect_uri, code_challenge, code_challenge_method, state, scope, ...answer }
 }
 
 /** The URL that takes an error back to the client (RFC 6749 §4.1.2.1). */

@@ -8,10 +8,12 @@ import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { TemporarilyUnavailable, toOAuthError, type OAuthError } from '../errors.js'
+import { assertNoForeignPage } from '../foreign-page.js'
 import {
   assertTransport,
   readForm,
   renderError,
+  type Context,
   type Pair,
   type Parameters,
   type ProtocolRequest,
@@ -29,6 +31,8 @@ export interface ClientRequest {
   readonly client: Client
 }
 
+const noContext: Context = Object.freeze({})
+
 /**
  * Reads a request and finds out who sent it.
  *
@@ -37,9 +41,10 @@ export interface ClientRequest {
 export function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Awaitable<ClientRequest> {
   if (configuration.available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
   assertTransport(request, endpoint, configuration)
+  assertNoForeignPage(request.headers, configuration.cors)
   return whenThere(readForm(request, configuration), ({ parameters, resource, pairs }) => {
-    const { headers, address } = request
-    const authenticated = authenticateClient({ headers, parameters, address }, configuration)
+    const { headers, address, context = noContext } = request
+    const authenticated = authenticateClient({ headers, parameters, address, context }, configuration)
     return whenThere(authenticated, (client) => ({ request, parameters, resource, pairs, client }))
   })
 }

@@ -1,15 +1,15 @@
 /**
  * Clients that are kept in the store, for the application to manage: find, save, delete, register.
  *
- * What is stored is what {@link ServerOptions.clients} would hold, with hashes where there were secrets. It is found by the endpoints when the
- * option `clients` is left out.
+ * What is stored is what {@link ServerOptions.clients} would hold, with hashes where there were secrets. The endpoints find it when the option `clients` is
+ * left out, when clients register themselves, and for the URL of a metadata document, where documents are served.
  *
  * @see RFC 7591 §2, §3.2.1
  */
 import { hashClientSecret } from '../client-secrets.js'
 import { assertClientFitsServer, isClientId, readClient, type ClientMetadata, type StoredClient } from '../clients.js'
-import { configure } from '../configuration.js'
-import { ServerError } from '../errors.js'
+import { configure, type Configuration } from '../configuration.js'
+import { ConfigurationError, ServerError } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { randomText, secretSize } from '../secrets.js'
 import { revokeAuthorizations } from './authorizations.js'
@@ -25,20 +25,24 @@ export async function findClient(options: ServerOptions, client_id: string): Pro
 }
 
 /**
- * Stores a client, or changes one. A `client_secret` is stored as its scrypt hash; one that was generated costs less at each request as
+ * Stores a client, or changes one. Under the URL of a metadata document it goes before what the document says: `disabled: true` stops that client. A `client_secret` is stored as its scrypt hash; one that was generated costs less at each request as
  * `secrets: [{ hash: await hashClientSecret(secret, { generated: true }) }]`. To exchange a secret without a gap store both, the old one with `expiresAt`.
  *
- * @throws ConfigurationError when the client contradicts itself or does not fit the server; TemporarilyUnavailable when the store fails.
+ * @throws ConfigurationError when the client contradicts itself, does not fit the server, or would not be found because `clients` is a list;
+ *   TemporarilyUnavailable when the store fails.
  */
 export async function saveClient(options: ServerOptions, client: ClientMetadata): Promise<void> {
-  const { clientRecords, served, forgetClient } = configure(options)
+  const configuration = configure(options)
+  const { clientRecords, served, forgetClient } = configuration
+  assertFound(options, configuration, client.client_id, 'saveClient')
   assertClientFitsServer(readClient(client, 'the client'), served)
   await clientRecords.save(await withHashedSecret(client))
   forgetClient(client.client_id)
 }
 
 /**
- * Deletes a client of the store and ends all its Authorizations. When this rejects, some may not have ended: call it again.
+ * Deletes a client of the store and ends all its Authorizations. When this rejects, some may not have ended: call it again. Of a client that is a metadata
+ * document it forgets what was read: the client may be authorised again, unless `saveClient` disables it or the option `accept` refuses it.
  *
  * A request of the client that is being answered at this moment, and other processes with `clientCacheLifetime`, may still issue a token; its
  * refresh is refused, because the client is unknown by then.
@@ -47,8 +51,9 @@ export async function saveClient(options: ServerOptions, client: ClientMetadata)
  */
 export async function deleteClient(options: ServerOptions, client_id: string): Promise<void> {
   assertClientId(client_id, 'deleteClient')
-  const { clientRecords, clock, forgetClient } = configure(options)
+  const { clientRecords, clock, forgetClient, forgetDocument } = configure(options)
   await clientRecords.remove(client_id, clock())
+  await forgetDocument(client_id)
   forgetClient(client_id)
   await revokeAuthorizations(options, { client_id })
 }
@@ -64,13 +69,16 @@ export type RegisteredClient = StoredClient & {
 /**
  * Stores a new client under a random id, with a random secret where its `token_endpoint_auth_method` uses one.
  *
- * @throws ConfigurationError when the client contradicts itself or does not fit the server; TemporarilyUnavailable when the store fails.
+ * @throws ConfigurationError when the client contradicts itself, does not fit the server, or would not be found because `clients` is a list;
+ *   TemporarilyUnavailable when the store fails.
  */
 export async function registerClient(
   options: ServerOptions,
   metadata: Omit<ClientMetadata, 'client_id' | 'client_secret' | 'secrets'>,
 ): Promise<RegisteredClient> {
-  const { clientRecords, served, clock } = configure(options)
+  const configuration = configure(options)
+  const { clientRecords, served, clock } = configuration
+  assertFound(options, configuration, '', 'registerClient')
   const { token_endpoint_auth_method: method } = metadata
   const hasSecret = method === undefined || method === 'client_secret_basic' || method === 'client_secret_post'
   const client_secret = hasSecret ? randomText(secretSize) : undefined
@@ -85,6 +93,14 @@ export async function registerClient(
 async function withHashedSecret({ client_secret, ...client }: ClientMetadata): Promise<StoredClient> {
   if (client_secret === undefined) return client
   return { ...client, secrets: [{ hash: await hashClientSecret(client_secret) }, ...(client.secrets ?? [])] }
+}
+
+/** A function of the application may look in the store by `findClient`; a list never does. */
+function assertFound({ clients }: ServerOptions, { mayBeStored }: Configuration, client_id: string, name: string): void {
+  if (!Array.isArray(clients) || mayBeStored(client_id)) return
+  throw new ConfigurationError(
+    `${name}: this server looks only at the list in its option clients; leave that option out, or add the client to the list`,
+  )
 }
 
 function assertClientId(client_id: unknown, name: string): void {

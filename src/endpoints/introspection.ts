@@ -11,6 +11,7 @@ import type { RefreshTokenText } from '../credentials.js'
 import { InvalidClient, InvalidRequest } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import { formatScope } from '../scope.js'
 import { identifyRefreshToken, readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
 import { answerClient } from './client-request.js'
@@ -21,7 +22,11 @@ import { answerClient } from './client-request.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createIntrospectionResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  const configuration = configure(options)
+  return introspectionResponse(configure(options), receivedRequest(request))
+}
+
+/** The same for options that were read, and a request that a handler has made. */
+export function introspectionResponse(configuration: Configuration, request: ProtocolRequest): Promise<ProtocolResponse> {
   return answerClient(configuration, 'introspection', request, async ({ client, parameters }) => {
     // RFC 7662 §2.1: the caller is authorized, so that nobody can scan for tokens
     if (client.isPublic) throw new InvalidClient(undefined, { reason: 'a public client cannot introspect' })
@@ -74,6 +79,8 @@ function describe({ issuer }: Pick<Configuration, 'issuer'>, token: Pick<ActiveA
     client_id,
     // Resource servers refuse an answer without `sub`, so a client that acts for itself is its own subject.
     sub: subject ?? client_id,
+    // RFC 9700 §4.15: a client whose id is somebody's name must not be taken for that person
+    ...(subject === undefined ? { sub_type: 'client' } : {}),
     scope: formatScope(scope),
     ...(issuer === undefined ? {} : { iss: issuer }),
   }

@@ -9,6 +9,7 @@ import { ConfigurationError, InvalidRequest } from '../errors.js'
 import { assertKnownKeys, OptionReader, type Unchecked } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 
 /** Options of a document that may be cached. */
 export interface CacheOptions {
@@ -31,7 +32,7 @@ export function createJwksResponse(options: ServerOptions, request: ProtocolRequ
   const { jwks } = configure(options).accessTokenFormat
   if (jwks === undefined) throw new ConfigurationError('there are no public keys to publish; set accessTokens: jwt({ key })')
   const maxAge = readMaxAge(cache, 'jwks')
-  if (!isRead(request)) return renderError(notRead('jwks'))
+  if (!isRead(receivedRequest(request))) return renderError(notRead('jwks'))
   return cacheableResponse(jwks(), maxAge, 'application/jwk-set+json')
 }
 

@@ -5,27 +5,59 @@
  * with the same options, or when its place is said in the option `endpoints`: there a server for machines alone can name an authorization endpoint
  * too, since one client insists on it.
  */
+import { jsonCopy, type JsonObject } from '../authorization.js'
 import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
+import { assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
+import { offlineAccess } from '../scope.js'
 import { isRead, notRead, readMaxAge, type CacheOptions } from './jwks.js'
+
+/** Options of the metadata. */
+export interface MetadataOptions extends CacheOptions {
+  /** Members of your own, such as `service_documentation` or `userinfo_endpoint`. One that the server computes stops the start, present or not. */
+  readonly extra?: JsonObject
+}
 
 /**
  * The metadata document.
  *
- * @throws ConfigurationError without `issuer`.
+ * @throws ConfigurationError without `issuer`, and for members of your own that are null, or that the server computes.
  */
-export function createMetadataResponse(options: ServerOptions, request: ProtocolRequest, cache: CacheOptions = {}): ProtocolResponse {
+export function createMetadataResponse(options: ServerOptions, request: ProtocolRequest, about: MetadataOptions = {}): ProtocolResponse {
   const configuration = configure(options)
-  const document = metadata(configuration)
+  const { extra, ...cache } = about
+  const document = { ...metadata(configuration), ...readExtra(extra) }
   const maxAge = readMaxAge(cache, 'metadata')
-  return isRead(request) ? cacheableResponse(document, maxAge) : renderError(notRead('metadata'))
+  return isRead(receivedRequest(request)) ? cacheableResponse(document, maxAge) : renderError(notRead('metadata'))
+}
+
+function readExtra(extra: unknown): object {
+  if (extra === undefined) return {}
+  const members = copyOf(assertObject(extra, 'metadata: extra'))
+  for (const [name, value] of Object.entries(members)) {
+    if (name === '__proto__' || computedMembers.includes(name))
+      throw new ConfigurationError(`metadata: extra must not hold "${name}", which the server computes from its options`)
+    // Some clients take null for a value
+    if (value === null) throw new ConfigurationError(`metadata: extra.${name} must not be null; leave the member out`)
+  }
+  return members
+}
+
+/** As it would be sent, so that nothing changes later. */
+function copyOf(extra: object): JsonObject {
+  try {
+    return jsonCopy(extra as JsonObject, 'extra')
+  } catch {
+    throw new ConfigurationError('metadata: extra must be an object of plain JSON')
+  }
 }
 
 /** @throws ConfigurationError without `issuer`. */
 function metadata(configuration: Configuration): object {
-  const { issuer, scopes, grants, clientAuthenticationMethods } = configuration
+  const { issuer, grants, clientAuthenticationMethods } = configuration
   if (issuer === undefined) throw new ConfigurationError('metadata needs the option issuer, the https URL of this server (RFC 8414 §2)')
   const methods = clientAuthenticationMethods.map(({ name }) => name)
   const secretMethods = methods.filter((name) => name !== 'none')
@@ -49,7 +81,7 @@ function metadata(configuration: Configuration): object {
     authorization_response_iss_parameter_supported: hasCodes && isServed(configuration, 'authorization') ? true : undefined,
     // RFC 9728 §4
     protected_resources: configuration.resources.size === 0 ? undefined : [...configuration.resources.values()],
-    scopes_supported: scopes.length === 0 ? undefined : scopes,
+    scopes_supported: supportedScopes(configuration),
     // RFC 8414 §2: response_types_supported is required; a server without codes has none
     response_types_supported: hasCodes ? ['code'] : [],
     response_modes_supported: hasCodes ? ['query'] : undefined,
@@ -57,6 +89,21 @@ function metadata(configuration: Configuration): object {
     code_challenge_methods_supported: hasCodes ? ['S256'] : undefined,
   })
 }
+
+/** OpenID Connect Core §11: `offline_access` is a scope of the server, wherever there are refresh tokens. */
+function supportedScopes({ scopes, grants }: Configuration): readonly string[] | undefined {
+  const supported = grants.has('refresh_token') && !scopes.includes(offlineAccess) ? [...scopes, offlineAccess] : scopes
+  return supported.length === 0 ? undefined : supported
+}
+
+/** All that is computed, whether the server at hand has it or not. */
+const computedMembers: readonly string[] = [
+  'issuer', 'authorization_endpoint', 'token_endpoint', 'token_endpoint_auth_methods_supported', 'revocation_endpoint',
+  'revocation_endpoint_auth_methods_supported', 'introspection_endpoint', 'introspection_endpoint_auth_methods_supported', 'jwks_uri',
+  'registration_endpoint', 'pushed_authorization_request_endpoint', 'require_pushed_authorization_requests', 'client_id_metadata_document_supported',
+  'authorization_response_iss_parameter_supported', 'protected_resources', 'scopes_supported', 'response_types_supported', 'response_modes_supported',
+  'grant_types_supported', 'code_challenge_methods_supported',
+] // prettier-ignore
 
 /** The endpoints that may be advertised, and where they are unless the option `endpoints` says otherwise. */
 const usualPaths = {

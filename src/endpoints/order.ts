@@ -9,27 +9,33 @@ import { newAuthorizationId } from '../credentials.js'
 import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
 import type { Continuation, NewAuthorization } from '../grants/grant.js'
 import type { DecidedRequest } from '../options.js'
-import { intersectScope, isWithinScope, parseScope, textsWithin, type Scope } from '../scope.js'
+import { intersectScope, isWithinScope, offlineAccess, parseScope, textsWithin, type Scope } from '../scope.js'
+import { isSubject } from '../subject.js'
 import type { TokenOrder } from '../tokens/issue.js'
 import { allowedScope, grantableScopeOf, resourcesOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
 
 const longestLifetime = 31_536_000
 
 /**
- * What to mint for a decision.
+ * What to mint for a decision. A `lifetime` that is given goes before every other.
  *
  * @throws OAuthError when the application refuses, InvalidScope when a grant gave more than it may, ServerError when a rule answers nonsense.
  */
-export function orderTokens(request: AcceptedRequest, decision: NewAuthorization | Continuation): Awaitable<TokenOrder> {
+export function orderTokens(request: AcceptedRequest, decision: NewAuthorization | Continuation, lifetime?: number): Awaitable<TokenOrder> {
   const subject = decision.kind === 'continue' ? decision.authorization.subject : readSubject(decision)
   const askedScope = decision.kind === 'continue' ? continuedScope(request, decision) : readScope(request, decision)
   return whenThere(approvedScope(request, subject, askedScope), (scope) => {
     // Made for the functions of the application only, and most servers have none.
     const decided = () => decidedRequest(request, subject, scope)
     return whenThere(refreshTokenStep(request, decision, decided), (refreshToken) =>
-      order(request, decision, { subject, askedScope, scope, refreshToken, decided }),
+      order(request, decision, { subject, askedScope, scope: echoedScope(scope, refreshToken), refreshToken, decided, lifetime }),
     )
   })
+}
+
+/** `offline_access` promises a refresh token: without one it is not granted. */
+function echoedScope(scope: Scope, refreshToken: RefreshTokenStep | undefined): Scope {
+  return refreshToken === undefined && scope.includes(offlineAccess) ? scope.filter((token) => token !== offlineAccess) : scope
 }
 
 /** What the application's rules have left of a decision. */
@@ -39,11 +45,12 @@ interface Approved {
   readonly scope: Scope
   readonly refreshToken: RefreshTokenStep | undefined
   readonly decided: () => DecidedRequest
+  readonly lifetime: number | undefined
 }
 
 function order(request: AcceptedRequest, decision: NewAuthorization | Continuation, approved: Approved): TokenOrder {
   const { configuration, client, grant, context } = request
-  const { subject, askedScope, scope, refreshToken, decided } = approved
+  const { subject, askedScope, scope, refreshToken, decided, lifetime } = approved
   const now = configuration.clock()
   const resource = resourcesOf(request, decision.kind === 'continue' ? decision.authorization.resource : undefined)
   const authorization =
@@ -61,7 +68,7 @@ function order(request: AcceptedRequest, decision: NewAuthorization | Continuati
     subject,
     authorization,
     refreshToken,
-    accessTokenLifetime: accessTokenLifetime(request, decided),
+    accessTokenLifetime: lifetime ?? accessTokenLifetime(request, decided),
   }
 }
 
@@ -98,12 +105,15 @@ function decidedRequest(request: AcceptedRequest, subject: string | undefined, s
 }
 
 function readSubject({ subject }: NewAuthorization): string | undefined {
-  if (subject === undefined || (typeof subject === 'string' && subject !== '')) return subject
-  throw new ServerError(undefined, { reason: 'a grant authorised a subject that is not a text' })
+  if (subject === undefined || isSubject(subject)) return subject
+  const isText = typeof subject === 'string' && subject !== ''
+  throw new ServerError(undefined, {
+    reason: isText ? 'a grant authorised a subject that no store can keep' : 'a grant authorised a subject that is not a text',
+  })
 }
 
 function continuedScope(request: AcceptedRequest, { scope, authorization }: Continuation): Scope {
-  if (isWithinScope(scope, intersectScope(authorization.scope, allowedScope(request)))) return scope
+  if (isWithinScope(scope, intersectScope(authorization.scope, allowedScope(request, authorization.scope)))) return scope
   throw new ServerError(undefined, { reason: 'the grant went on with more scope than was granted and is allowed' })
 }
 
@@ -111,7 +121,7 @@ function readScope(request: AcceptedRequest, { scope }: NewAuthorization): Scope
   if (scope === undefined) return grantableScopeOf(request)
   const granted = parseScope(typeof scope === 'string' ? scope : scope.join(' '))
   // RFC 6749 §3.3: a grant of the application's own stays within what server and client allow, too
-  const allowed = allowedScope(request)
+  const allowed = allowedScope(request, granted)
   if (isWithinScope(granted, allowed)) return textsWithin(granted, allowed)
   throw new InvalidScope(undefined, { reason: 'the grant authorised more scope than server and client allow' })
 }

@@ -6,6 +6,7 @@ import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import { comparableResource } from '../resources.js'
 import { isRead, notRead } from './jwks.js'
 
@@ -41,7 +42,7 @@ export function createProtectedResourceResponse(
   request: ProtocolRequest,
   about: ProtectedResourceOptions = {},
 ): ProtocolResponse {
-  const { issuer, resources, scopes } = configure(options)
+  const { issuer, resources, scopes, bodyTokenResources } = configure(options)
   const reader = new OptionReader(readMembers(about), 'protectedResourceHandler: ')
   if (issuer === undefined)
     throw new ConfigurationError('protectedResourceHandler needs the option issuer, the https URL of the authorization server')
@@ -54,10 +55,10 @@ export function createProtectedResourceResponse(
     // RFC 9728 §2: byte for byte the issuer, which clients compare
     authorization_servers: [issuer],
     scopes_supported: (reader.texts('scopes') ?? scopes).filter((token) => token !== 'offline_access'),
-    bearer_methods_supported: ['header'],
+    bearer_methods_supported: bodyTokenResources.has(resource) || bodyTokenResources.has('') ? ['header', 'body'] : ['header'],
     ...(name === undefined ? {} : { resource_name: name }),
   }
-  const { headers, ...response } = isRead(request)
+  const { headers, ...response } = isRead(receivedRequest(request))
     ? cacheableResponse(document, reader.whole('maxAge', 300, 0, 86_400))
     : renderError(notRead('metadata'))
   // Anybody may read it, browsers on other pages too.

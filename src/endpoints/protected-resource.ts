@@ -155,7 +155,7 @@ function invalidToken(reason: string): OAuthError {
 function bodyToken({ body, method, headers }: ProtocolRequest): string | undefined {
   if (method === 'GET') return undefined
   const [contentType = ''] = headerValues(headers, 'content-type')
-  if (!/^application\/x-www-form-urlencoded\b/i.test(contentType)) return undefined
+  if (!/^application\/x-www-form-urlencoded[\t ]*(?:;|$)/i.test(contentType)) return undefined
   const parsed = typeof body === 'object' && body !== null ? (body as Readonly<Partial<Record<string, unknown>>>) : {}
   const { access_token } = parsed
   return typeof access_token === 'string' && access_token !== '' ? access_token : undefined

@@ -2,28 +2,30 @@
  * Pushed authorization requests (RFC 9126): the client sends its authorization request here first, authenticated, and takes only a reference through
  * the browser.
  *
- * 1. `createPushedAuthorizationResponse`: the request is checked as the authorization endpoint would, and kept for 60 seconds.
- * 2. `openPushedRequest`: the first browser that brings the reference has it for ten minutes, and no other.
+ * 1. `createPushedAuthorizationResponse`: the request is checked as the authorization endpoint would, and what is known of it is kept for 60 seconds.
+ * 2. `openPushedRequest`: the first browser that brings the reference has it for ten minutes from then on, and no other. Its end moves this once.
  * 3. `closePushedRequest`: the decision uses it up.
+ *
+ * What is kept takes room, at each of the first two steps for as long as that step lets it live: for clients that prove nothing the room of the address that
+ * asks, for clients of the application that have authenticated a room of their own. Where no room is free, a push is refused, and a request that is opened
+ * keeps the life that it has.
  */
 import type { JsonObject } from '../authorization.js'
-import type { Client } from '../clients.js'
+import { isStranger, type Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { InvalidRequest, OAuthError } from '../errors.js'
+import { InvalidClient, InvalidRequest, OAuthError, TemporarilyUnavailable } from '../errors.js'
 import type { ServerOptions } from '../options.js'
-import { jsonResponse, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { jsonResponse, type Form, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
 import type { StoredRecord } from '../stores/store.js'
+import { knownParameters } from './authorization-parameters.js'
 import { readAuthorizationRequest } from './authorization-request.js'
-import { registeredRedirectUri } from './authorization-code.js'
 import { answerClient } from './client-request.js'
+import { registeredRedirectUri } from './redirection.js'
 
 const prefix = 'urn:ietf:params:oauth:request_uri:'
 const lifetime = 60
 const lifetimeInBrowser = 600
-
-/** Parameters that authenticate the client, and are no part of the authorization request. */
-const clientParameters = ['client_secret', 'client_assertion', 'client_assertion_type']
 
 /**
  * Answers a pushed authorization request: 201 with `request_uri` and `expires_in`, or the JSON of RFC 6749 §5.2.
@@ -32,22 +34,65 @@ const clientParameters = ['client_secret', 'client_assertion', 'client_assertion
  */
 export async function createPushedAuthorizationResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configure(options)
-  return answerClient(configuration, 'pushed authorization', request, async ({ client, parameters, resource }) => {
+  const policy = withDocuments(configuration, request)
+  return answerClient(policy, 'pushed authorization', request, async ({ client, parameters, resource }) => {
     // RFC 9126 §2.1: the request must not refer to another
     if (parameters.request_uri !== undefined) throw new InvalidRequest('request_uri must not be pushed')
-    const form = { parameters: withoutClientParameters(parameters), resource, audience: [], pairs: [] }
-    registeredRedirectUri(client, parameters.redirect_uri)
-    readAuthorizationRequest(configuration, client, form)
+    registeredRedirectUri(client, parameters.redirect_uri, configuration)
+    readAuthorizationRequest(configuration, client, { parameters, resource, audience: [], pairs: [] })
     const reference = randomText(secretSize)
     const expiresAt = configuration.clock() + lifetime
-    const data = { client_id: client.client_id, parameters: { ...form.parameters } as JsonObject, resource, expiresAt }
-    await configuration.ledger.remember('request', reference, data, expiresAt)
+    const data = ownCopy({
+      client_id: client.client_id,
+      parameters: knownParameters(parameters),
+      // RFC 8707 §2: by now each is one of the server's; where it has none, the parameter is ignored
+      resource: configuration.resources.size === 0 ? [] : [...new Set(resource)],
+      expiresAt,
+      ...(isProven(client) ? { isProven: true } : {}),
+    })
+    const leave = takeRoom(configuration, data, request.address, expiresAt)
+    try {
+      await configuration.ledger.remember('request', reference, data, expiresAt)
+    } catch (thrown) {
+      leave()
+      throw thrown
+    }
     return jsonResponse(201, { request_uri: prefix + reference, expires_in: lifetime })
   })
 }
 
-function withoutClientParameters(parameters: Parameters): Parameters {
-  return Object.fromEntries(Object.entries(parameters).filter(([name]) => !clientParameters.includes(name)))
+/** A client that is a document is looked up as at the authorization endpoint: to push a request is the first thing that it does. */
+function withDocuments(configuration: Configuration, request: ProtocolRequest): Configuration {
+  if (!configuration.hasClientIdDocuments) return configuration
+  const findClient = async (client_id: string) => {
+    try {
+      return await configuration.findClientToAuthorize(client_id, request)
+    } catch (thrown) {
+      if (!(thrown instanceof InvalidRequest)) throw thrown
+      // RFC 9126 §2.3: a client that is not known is refused as at the token endpoint
+      throw new InvalidClient(undefined, { reason: thrown.reason ?? thrown.description })
+    }
+  }
+  return Object.assign(Object.create(configuration) as Configuration, { findClient })
+}
+
+/** The texts of a request are parts of its body, which a store in memory would keep with them. */
+function ownCopy(data: JsonObject): JsonObject {
+  return JSON.parse(JSON.stringify(data)) as JsonObject
+}
+
+/** Whether the application knows the client, and the client has proved who it is. */
+function isProven(client: Client): boolean {
+  return !client.isPublic && !isStranger(client)
+}
+
+/** @throws TemporarilyUnavailable where no room is free. */
+function takeRoom({ rooms }: Configuration, data: JsonObject, address: string | undefined, until: number): () => void {
+  const bytes = JSON.stringify(data).length
+  const { client_id, isProven } = data
+  return isProven === true && typeof client_id === 'string'
+    ? rooms.pushedByClients.enter({ address: client_id, bytes, until })
+    : rooms.pushed.enter({ address, bytes, until })
 }
 
 /** A pushed request that this browser may decide on. */
@@ -65,6 +110,7 @@ export async function openPushedRequest(
   configuration: Configuration,
   { parameters }: Form,
   browser: string,
+  address: string | undefined,
 ): Promise<PushedRequest | undefined> {
   const { request_uri, client_id } = parameters
   // One that was not pushed here is refused with the rest of the request, which says whom to tell.
@@ -72,7 +118,9 @@ export async function openPushedRequest(
   const open = async () => {
     const record = await configuration.ledger.recall('request', request_uri.slice(prefix.length))
     // RFC 9126 §2.2: the reference is bound to the client that pushed it; another one spoils nothing
-    return record !== undefined && record.data.client_id === client_id ? openFor(configuration, record, sha256(browser)) : undefined
+    return record !== undefined && record.data.client_id === client_id
+      ? openFor(configuration, record, sha256(browser), address)
+      : undefined
   }
   // Whoever was slower reads again: the faster one may have been the same browser.
   const opened = (await open()) ?? (await open())
@@ -80,28 +128,49 @@ export async function openPushedRequest(
   return opened
 }
 
-async function openFor({ ledger, clock }: Configuration, record: StoredRecord, browser: string): Promise<PushedRequest | undefined> {
+async function openFor(
+  configuration: Configuration,
+  record: StoredRecord,
+  browser: string,
+  address: string | undefined,
+): Promise<PushedRequest | undefined> {
+  const { ledger, clock } = configuration
   const { data } = record
   const { isUsed, browser: owner, expiresAt, parameters, resource, client_id } = data
   if (isUsed === true || typeof expiresAt !== 'number' || clock() >= expiresAt) return undefined
   const form = {
-    parameters: { ...(parameters as Record<string, string>), client_id: typeof client_id === 'string' ? client_id : '' },
+    // Without a prototype, as those of a request are
+    parameters: Object.assign(Object.create(null) as Record<string, string>, parameters, {
+      client_id: typeof client_id === 'string' ? client_id : '',
+    }),
     resource: resource as readonly string[],
     audience: [],
     pairs: [],
   }
   if (typeof owner === 'string') return equalInConstantTime(owner, browser) ? { form, record } : undefined
-  const until = clock() + lifetimeInBrowser
-  const isFirst = await ledger.exchange(record, { ...data, browser, expiresAt: until }, until)
-  if (!isFirst) return undefined
-  return { form, record: { ...record, data: { ...data, browser, expiresAt: until } } }
+  const { until, leave } = extendedLife(configuration, data, address, expiresAt)
+  if (await ledger.exchange(record, { ...data, browser, expiresAt: until }, until))
+    return { form, record: { ...record, data: { ...data, browser, expiresAt: until } } }
+  leave()
+  return undefined
 }
 
-/** Uses a pushed request up. @throws OAuthError `invalid_request_uri` when that has happened already. */
-export async function closePushedRequest({ ledger }: Configuration, request_uri: string): Promise<void> {
-  const record = await ledger.recall('request', request_uri.slice(prefix.length))
-  const isClosed =
-    record !== undefined && record.data.isUsed !== true && (await ledger.exchange(record, { isUsed: true }, record.expiresAt))
+/** A person may need minutes to log in. The longer life takes room like the push itself; without room the request keeps its end. */
+function extendedLife(configuration: Configuration, data: JsonObject, address: string | undefined, expiresAt: number) {
+  const until = configuration.clock() + lifetimeInBrowser
+  try {
+    return { until, leave: takeRoom(configuration, data, address, until) }
+  } catch (thrown) {
+    if (thrown instanceof TemporarilyUnavailable) return { until: expiresAt, leave: () => undefined }
+    throw thrown
+  }
+}
+
+/** Uses a pushed request of that client up. @throws OAuthError `invalid_request_uri` when that has happened already. */
+export async function closePushedRequest({ ledger }: Configuration, request_uri: string, client_id: string): Promise<void> {
+  const record = request_uri.startsWith(prefix) ? await ledger.recall('request', request_uri.slice(prefix.length)) : undefined
+  const isOpen = record !== undefined && record.data.isUsed !== true && record.data.client_id === client_id
+  const isClosed = isOpen && (await ledger.exchange(record, { isUsed: true }, record.expiresAt))
   if (!isClosed) throw new OAuthError('invalid_request_uri', 'the request_uri is unknown, expired, or was used')
 }
 

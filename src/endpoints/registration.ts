@@ -2,7 +2,7 @@
  * Dynamic client registration (RFC 7591): a client introduces itself and gets a `client_id`, and a secret where it uses one.
  *
  * Off unless it is mounted. What is not known is dropped, what is refused says why, the secret is shown once and stored as its hash.
- * A client that nobody has authorised within `unusedLifetime` is forgotten; one that was used stays.
+ * A client that nobody has authorised within `unusedClientLifetime` is forgotten, and `client_secret_expires_at` says so; one that was authorised stays.
  */
 import type { ClientMetadata, StoredClient } from '../clients.js'
 import { assertClientFitsServer, readClient } from '../clients.js'
@@ -22,59 +22,74 @@ import {
   type ProtocolRequest,
   type ProtocolResponse,
 } from '../protocol.js'
-import { isWebPage, redirectUriFault } from '../redirect-uri.js'
-import { formatScope, intersectScope, isWithinScope, readScopeList, type Scope } from '../scope.js'
+import { formatScope, intersectScope, isWithinScope } from '../scope.js'
 import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
+import { MetadataFault, readStrangerMetadata, type StrangerMetadata } from '../stranger-metadata.js'
+import { lateCallback, withinTime } from '../within-time.js'
 import { reportRefusal } from './client-request.js'
 
 /** Options of `registrationHandler`. */
 export interface RegistrationOptions {
   /** A bearer token without which nobody may register. Default: anybody may. */
   readonly initialAccessToken?: string
-  /** Whether the application wants such a client. Throws an exported error to refuse. Default: every one. */
+  /** Whether the application wants such a client. True and undefined accept it, and nothing else does; throws an exported error to refuse. Default: every one. */
   readonly accept?: (metadata: Omit<ClientMetadata, 'client_id'>, context: Context) => boolean | undefined | Promise<boolean | undefined>
-  /** The most scope that a registered client may have. Default: all of the server's. */
+  /**
+   * The most scope that strangers may have.
+   *
+   * @deprecated It is the option `strangerScopes` of the server, which binds metadata documents too, as this one does now.
+   */
   readonly registrationScopes?: readonly string[]
   /** The method of a client that names none. Default `client_secret_basic` (RFC 7591 §2). */
   readonly defaultAuthMethod?: 'client_secret_basic' | 'client_secret_post' | 'none'
   /** Registrations a minute from one address. Default 10. */
   readonly perMinute?: number
+  /** Seconds for which a client is kept that nobody has authorised yet. Default 259,200 (three days: a weekend). */
+  readonly unusedClientLifetime?: number
 }
 
 /** The same, read. */
 export interface RegistrationRules {
   readonly initialAccessToken: string | undefined
   readonly accept: RegistrationOptions['accept']
-  readonly scopes: Scope
   readonly defaultAuthMethod: string
   readonly registrations: FailureCounter
+  /** Seconds. */
+  readonly unusedClientLifetime: number
 }
 
 const maxBodySize = 16_384
-const day = 86_400
-const unusedLifetime = day
+const threeDays = 259_200
+const year = 31_536_000
 const methods = ['client_secret_basic', 'client_secret_post', 'none']
 
 /** @throws ConfigurationError when the options are wrong. */
 export function readRegistrationRules(configuration: Configuration, options: RegistrationOptions): RegistrationRules {
   const members = assertObject(options, 'registrationHandler: the second argument')
-  const names = ['initialAccessToken', 'accept', 'registrationScopes', 'defaultAuthMethod', 'perMinute']
+  const names = ['initialAccessToken', 'accept', 'registrationScopes', 'defaultAuthMethod', 'perMinute', 'unusedClientLifetime']
   assertKnownKeys(members, names, 'registrationHandler')
   const reader = new OptionReader(members, 'registrationHandler: ')
   reader.assertCallback('accept')
-  const scopes = reader.texts('registrationScopes') ?? configuration.scopes
-  if (!isWithinScope(scopes, configuration.scopes))
-    throw new ConfigurationError('registrationHandler: registrationScopes must be among the option scopes')
+  narrowStrangerScopes(configuration, reader)
   const defaultAuthMethod = reader.text('defaultAuthMethod') ?? 'client_secret_basic'
   if (!methods.includes(defaultAuthMethod))
     throw new ConfigurationError(`registrationHandler: defaultAuthMethod must be one of ${methods.join(', ')}`)
   return {
     initialAccessToken: reader.text('initialAccessToken'),
     accept: options.accept,
-    scopes,
     defaultAuthMethod,
     registrations: createFailureCounter(reader.whole('perMinute', 10, 1, 1_000_000), configuration.clock),
+    unusedClientLifetime: reader.whole('unusedClientLifetime', threeDays, 60, year),
   }
+}
+
+/** What strangers may have is one rule for both ways in. */
+function narrowStrangerScopes({ scopes, strangers, warn }: Configuration, reader: OptionReader): void {
+  const most = reader.texts('registrationScopes')
+  if (most === undefined) return
+  if (!isWithinScope(most, scopes)) throw new ConfigurationError('registrationHandler: registrationScopes must be among the option scopes')
+  warn('registrationScopes is now the option strangerScopes of the server, and binds clients that are metadata documents too; set that one')
+  strangers.scopes = intersectScope(strangers.scopes, most)
 }
 
 /** Answers a registration request: 201 and what was registered, or the JSON of RFC 7591 §3.2.2. Does not reject for anything a client sent. */
@@ -89,9 +104,8 @@ export async function createRegistrationResponse(
     assertInitialAccessToken(request, rules)
     const metadata = readMetadata(await readJson(request), configuration, rules)
     await countAgainstLimit(rules.registrations, { kind: 'client', name: 'registration', address: request.address })
-    if ((await rules.accept?.(metadata, request.context ?? {})) === false)
-      throw new OAuthError('invalid_client_metadata', 'the client is not accepted')
-    return jsonResponse(201, await register(configuration, metadata))
+    await assertAccepted(configuration, rules, metadata, request.context ?? {})
+    return jsonResponse(201, await register(configuration, rules, metadata, request.address))
   } catch (thrown) {
     return renderError(reportRefusal(configuration, 'registration', thrown), configuration.errorUri)
   }
@@ -135,89 +149,69 @@ function parseJson(text: string): unknown {
   }
 }
 
-type Registration = Omit<ClientMetadata, 'client_id' | 'client_secret' | 'secrets'>
-
-/** What may be registered of what was sent. Unknown members are dropped (RFC 7591 §2). */
-function readMetadata(document: Unchecked, configuration: Configuration, rules: RegistrationRules): Registration {
-  const { token_endpoint_auth_method = rules.defaultAuthMethod } = document
-  const served = methods.filter((name) => configuration.served.methods.includes(name))
-  if (typeof token_endpoint_auth_method !== 'string' || !served.includes(token_endpoint_auth_method))
-    throw invalid('token_endpoint_auth_method')
-  return {
-    token_endpoint_auth_method,
-    grant_types: readGrantTypes(document.grant_types, configuration),
-    response_types: ['code'],
-    redirect_uris: readRedirectUris(document.redirect_uris),
-    ...present('client_name', document.client_name, (value) => typeof value === 'string' && value.length <= 200),
-    ...present('client_uri', document.client_uri, isWebPage),
-    ...present('logo_uri', document.logo_uri, isWebPage),
-    ...present('policy_uri', document.policy_uri, isWebPage),
-    ...present('tos_uri', document.tos_uri, isWebPage),
-    ...present('contacts', document.contacts, isListOfTexts),
-    ...present('software_id', document.software_id, (value) => typeof value === 'string'),
-    ...present('software_version', document.software_version, (value) => typeof value === 'string'),
-    scope: rules.scopes,
-    defaultScope: readScope(document.scope, rules),
+/** What may be registered of what was sent. @throws OAuthError `invalid_client_metadata` or `invalid_redirect_uri` (RFC 7591 §3.2.2). */
+function readMetadata(
+  document: Unchecked,
+  { served, strangers, privateUseSchemes }: Configuration,
+  { defaultAuthMethod }: RegistrationRules,
+): StrangerMetadata {
+  const usable = methods.filter((name) => served.methods.includes(name))
+  const rules = {
+    ...strangers,
+    grantTypes: served.grantTypes,
+    methods: usable,
+    privateUseSchemes,
+    defaultMethod: defaultAuthMethod,
+    onMistake: 'refuse',
+  } as const
+  try {
+    return readStrangerMetadata(document, rules)
+  } catch (thrown) {
+    if (!(thrown instanceof MetadataFault)) throw thrown
+    const { member, message: reason } = thrown
+    if (member === 'redirect_uris') throw new OAuthError('invalid_redirect_uri', reason)
+    throw new OAuthError('invalid_client_metadata', `${member} is invalid, or not supported here`, { reason })
   }
 }
 
-function invalid(member: string): OAuthError {
-  return new OAuthError('invalid_client_metadata', `${member} is invalid, or not supported here`)
+async function assertAccepted(
+  { callbackTimeout }: Configuration,
+  { accept }: RegistrationRules,
+  metadata: StrangerMetadata,
+  context: Context,
+): Promise<void> {
+  if (accept === undefined) return
+  const answer: unknown = await withinTime(callbackTimeout, async () => accept(metadata, context), lateCallback)
+  if (answer !== true && answer !== undefined) throw new OAuthError('invalid_client_metadata', 'the client is not accepted')
 }
 
-/** Who registers itself acts for people who agree, and never for itself. */
-function readGrantTypes(value: unknown, { grants }: Configuration): readonly string[] {
-  if (value !== undefined && !isListOfTexts(value)) throw invalid('grant_types')
-  const wanted = value ?? ['authorization_code']
-  const types = ['authorization_code', 'refresh_token'].filter((type) => wanted.includes(type) && grants.has(type))
-  if (!types.includes('authorization_code')) throw invalid('grant_types')
-  return types
-}
-
-function readRedirectUris(value: unknown): readonly string[] {
-  const isList = isListOfTexts(value) && value.length > 0 && value.length <= 20
-  if (isList && value.every((uri) => redirectUriFault(uri) === undefined)) return value
-  throw new OAuthError('invalid_redirect_uri', 'redirect_uris must be a list of https, loopback or private-use URIs without fragment')
-}
-
-/**
- * What the client gets when it asks for nothing. It may ask for all that registered clients may have: MCP clients register with the scope of the first
- * challenge they meet, and come back for more (RFC 7591 §3.2.1 lets the server replace what was asked for).
- */
-function readScope(value: unknown, { scopes }: RegistrationRules): Scope {
-  if (value === undefined) return scopes
-  const wanted = readScopeList(value)
-  if (wanted === undefined || typeof value !== 'string') throw invalid('scope')
-  const allowed = intersectScope(wanted, scopes)
-  return allowed.length === 0 ? scopes : allowed
-}
-
-function isListOfTexts(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string' && item !== '')
-}
-
-function present(name: string, value: unknown, isRight: (value: unknown) => boolean): object {
-  if (value === undefined || value === null) return {}
-  if (isRight(value)) return { [name]: value }
-  throw invalid(name)
-}
-
-async function register({ clientRecords, served, clock }: Configuration, metadata: Registration): Promise<object> {
+async function register(
+  { clientRecords, served, clock, rooms }: Configuration,
+  { unusedClientLifetime }: RegistrationRules,
+  metadata: StrangerMetadata,
+  address: string | undefined,
+): Promise<object> {
   const now = clock()
   const isPublic = metadata.token_endpoint_auth_method === 'none'
   const client_secret = isPublic ? undefined : randomText(secretSize)
   const secrets = client_secret === undefined ? [] : [{ hash: await hashClientSecret(client_secret, { generated: true }) }]
-  const stored: StoredClient = { ...metadata, client_id: randomText(22), secrets }
-  assertClientFitsServer(readClient(stored, 'the client'), served)
-  if (!(await clientRecords.create(stored, 'registration', now + unusedLifetime))) {
-    throw new ServerError(undefined, { reason: 'a new client met one with the same id' })
+  const stored = { ...metadata, client_id: randomText(22), secrets } satisfies StoredClient
+  assertClientFitsServer(readClient(stored, 'the client', 'registration'), served)
+  const until = now + unusedClientLifetime
+  rooms.registrations.enter(stored.client_id, { address, bytes: JSON.stringify(stored).length, until })
+  try {
+    if (!(await clientRecords.create(stored, 'registration', until)))
+      throw new ServerError(undefined, { reason: 'a new client met one with the same id' })
+  } catch (thrown) {
+    rooms.registrations.leave(stored.client_id)
+    throw thrown
   }
-  const { secrets: _hashes, defaultScope: _default, scope = [], ...registered } = stored
+  const { secrets: _hashes, defaultScope: _default, scope, ...registered } = stored
   return {
     ...registered,
-    scope: formatScope(typeof scope === 'string' ? [scope] : scope),
+    scope: formatScope(scope),
     client_id_issued_at: now,
-    // RFC 7591 §3.2.1: 0 says that it does not expire
-    ...(client_secret === undefined ? {} : { client_secret, client_secret_expires_at: 0 }),
+    // RFC 7591 §3.2.1: when the secret expires. Until then it is kept for certain, and longer where somebody authorises the client.
+    ...(client_secret === undefined ? {} : { client_secret, client_secret_expires_at: until }),
   }
 }

@@ -12,6 +12,7 @@ import { InvalidRequest, OAuthError } from '../errors.js'
 import type { EventType } from '../events.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
 import { sha256 } from '../secrets.js'
 import type { SelfContainedReading } from '../tokens/access-token.js'
 import { identifyAccessToken, identifyRefreshToken, opaqueToken, revokedTokens } from '../tokens/read.js'
@@ -23,7 +24,11 @@ import { answerClient } from './client-request.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createRevocationResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  const configuration = configure(options)
+  return revocationResponse(configure(options), receivedRequest(request))
+}
+
+/** The same for options that were read, and a request that a handler has made. */
+export function revocationResponse(configuration: Configuration, request: ProtocolRequest): Promise<ProtocolResponse> {
   return answerClient(configuration, 'revocation', request, async ({ client, parameters }) => {
     // RFC 7009 §2.1: token is required; token_type_hint is only a hint, and not needed here
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
@@ -54,7 +59,7 @@ async function revokeRefreshToken(configuration: Configuration, client: Client, 
   })
 }
 
-/** A self-contained token is noted as revoked: in its Authorization, or as a guard where it has none. Who does not ask the store goes on to accept it. */
+/** A self-contained token is noted as revoked, and too many of them end their Authorization: in its Authorization, or as a guard where it has none. Who does not ask the store goes on to accept it. */
 async function revokeSelfContained(configuration: Configuration, client: Client, token: SelfContainedReading): Promise<void> {
   const { authorization_id, jti, expiresAt } = token
   const { clock, ledger, emit } = configuration
@@ -88,5 +93,9 @@ async function change(
   )
   if (changed === undefined) return
   const subject = changed.subject === undefined ? {} : { subject: changed.subject }
-  emit({ type, client_id: client.client_id, authorization_id: id, ...subject })
+  const happened =
+    changed.revokedAt === undefined || type === 'authorization.revoked'
+      ? { type }
+      : { type: 'authorization.revoked' as const, reason: 'too many of its self-contained tokens were revoked one by one' }
+  emit({ ...happened, client_id: client.client_id, authorization_id: id, ...subject })
 }

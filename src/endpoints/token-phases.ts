@@ -7,7 +7,10 @@
 import { configure } from '../configuration.js'
 import { toOAuthError, UnvalidatedRequest, type OAuthError } from '../errors.js'
 import type { ServerOptions } from '../options.js'
-import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { jsonResponse, renderError, type Context, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
+import { receivedRequest } from '../received-request.js'
+import type { Scope } from '../scope.js'
+import type { TokenOrder } from '../tokens/issue.js'
 import type { AcceptedRequest } from './accepted-request.js'
 import { readClientRequest, reportRefusal } from './client-request.js'
 import { accept, callBeforeGrant, rehearse, settle } from './token.js'
@@ -16,11 +19,24 @@ import { accept, callBeforeGrant, rehearse, settle } from './token.js'
 export class ValidatedTokenRequest {
   readonly client_id: string
   readonly grant_type: string
+  /** Whom the tokens will speak for; undefined where the client speaks for itself. */
+  readonly subject: string | undefined
+  /** What the access token will carry, as it was decided now. `grantResponse` decides again. */
+  readonly scope: Scope
+  /** Whom the access token will be meant for; empty where that is not bound. */
+  readonly resource: readonly string[]
+  /** What the application knew about the request. */
+  readonly context: Context
 
   /** @internal */
-  constructor({ client, grant }: AcceptedRequest) {
+  constructor({ client, grant, context }: AcceptedRequest, { subject, scope, resource }: TokenOrder) {
     this.client_id = client.client_id
     this.grant_type = grant.type
+    this.subject = subject
+    this.scope = Object.freeze([...scope])
+    this.resource = Object.freeze([...resource])
+    this.context = context
+    Object.freeze(this)
   }
 }
 
@@ -34,11 +50,11 @@ const errorUris = new WeakMap<OAuthError, string>()
  */
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
   const configuration = configure(options)
+  const received = receivedRequest(request)
   try {
-    const accepted = accept(configuration, await readClientRequest(configuration, 'token', request))
+    const accepted = accept(configuration, await readClientRequest(configuration, 'token', received))
     await callBeforeGrant(accepted)
-    await rehearse(accepted)
-    const result = new ValidatedTokenRequest(accepted)
+    const result = new ValidatedTokenRequest(accepted, await rehearse(accepted))
     validated.set(result, accepted)
     return result
   } catch (thrown) {

@@ -3,7 +3,7 @@
  *
  *   assertTransport → readForm → authenticateClient                                   `answerClient`
  *   → chooseGrant → beforeGrant                                                       `accept`
- *   → grant.authorize → the application's rules → issueTokens → one write             `settle`
+ *   → grant.authorize → the application's rules → mintTokens → one write             `settle`
  *
  * The last line is repeated from the state that won when another request was faster.
  */
@@ -17,9 +17,11 @@ import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
 import type { ServerOptions } from '../options.js'
 import { isSecure, jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { formatScope, isWithinScope, parseScope } from '../scope.js'
+import { receivedRequest } from '../received-request.js'
+import { formatScope, isWithinScope, type Scope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
-import { issueTokens, repeatedMembers, type TokenOrder } from '../tokens/issue.js'
+import { mintTokens, repeatedMembers, type TokenOrder } from '../tokens/issue.js'
+import { isAccessTokenLive } from '../tokens/read.js'
 import { lateCallback, withinTime } from '../within-time.js'
 import {
   allowedScope,
@@ -27,11 +29,13 @@ import {
   grantRequest,
   presentedCredential,
   resourcesOf,
+  tellScopeIgnored,
   withheldReason,
   withoutCredentials,
   type AcceptedRequest,
   type PresentedCredential,
 } from './accepted-request.js'
+import { readAskedScope } from './asked-scope.js'
 import { answerClient, type ClientRequest } from './client-request.js'
 import { orderTokens } from './order.js'
 
@@ -41,7 +45,7 @@ import { orderTokens } from './order.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createTokenResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return tokenResponse(configure(options), request)
+  return tokenResponse(configure(options), receivedRequest(request))
 }
 
 /** The same for options that were read. */
@@ -56,8 +60,9 @@ export function tokenResponse(configuration: Configuration, request: ProtocolReq
 export function accept(configuration: Configuration, { request, parameters, resource, pairs, client }: ClientRequest): AcceptedRequest {
   configuration.servedEndpoints.add('token')
   const grant = chooseGrant(parameters, client, configuration)
-  const requestedScope = parameters.scope === undefined ? undefined : parseScope(parameters.scope)
   const context = request.context ?? {}
+  const claims: AcceptedRequest['claims'] = new Map()
+  const requestedScope = readRequestedScope({ configuration, client, grant, claims }, parameters.scope)
   const accepted = {
     configuration,
     client,
@@ -68,15 +73,34 @@ export function accept(configuration: Configuration, { request, parameters, reso
     requestedResources: resource,
     context,
     address: request.address,
-    claims: new Map(),
+    claims,
   }
   // RFC 6749 §5.2: invalid_scope, before anything else is looked at
-  if (requestedScope !== undefined && !isWithinScope(requestedScope, allowedScope(accepted))) {
+  if (
+    requestedScope !== undefined &&
+    grant.ignoresForeignScope !== true &&
+    !isWithinScope(requestedScope, allowedScope(accepted, requestedScope))
+  ) {
     throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what server and client allow' })
   }
   // RFC 8707 §2: invalid_target, likewise
   resourcesOf(accepted)
   return accepted
+}
+
+/** @throws InvalidScope for one outside the grammar, where the grant has such a parameter. */
+function readRequestedScope(
+  request: Pick<AcceptedRequest, 'configuration' | 'client' | 'grant' | 'claims'>,
+  text: string | undefined,
+): Scope | undefined {
+  const { configuration, client, grant } = request
+  try {
+    return readAskedScope(configuration, client, text)
+  } catch (thrown) {
+    if (grant.ignoresForeignScope !== true) throw thrown
+    tellScopeIgnored(request)
+    return undefined
+  }
 }
 
 function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGrantType }: Configuration): Grant {
@@ -103,9 +127,18 @@ export function callBeforeGrant({ configuration, client, grant, parameters, cont
 }
 
 /** What stands once it is written: members of a response, or a refusal. */
-type Outcome = { readonly event: EventFields } & (
-  { readonly members: JsonObject; readonly dropped: number } | { readonly error: OAuthError }
-)
+type Outcome = Issued | Refused
+
+interface Issued {
+  readonly event: EventFields
+  readonly members: JsonObject
+  readonly dropped: number
+}
+
+interface Refused {
+  readonly event: EventFields
+  readonly error: OAuthError
+}
 
 /** Judges the grant, mints, and writes, as one step. */
 export function settle(request: AcceptedRequest): Awaitable<JsonObject> {
@@ -121,17 +154,16 @@ export function settle(request: AcceptedRequest): Awaitable<JsonObject> {
   })
 }
 
-/** The same judgement without tokens. What a refusal has to change, it changes. */
-export async function rehearse(request: AcceptedRequest): Promise<void> {
+/** The same judgement without tokens, and what would be issued. What a refusal has to change, it changes. */
+export async function rehearse(request: AcceptedRequest): Promise<TokenOrder> {
   const { emit, ledger } = request.configuration
   const presented = await presentedCredential(request)
-  const outcome = await ledger.settle<Outcome | undefined>(presented.authorization_id, async (current) => {
+  const outcome = await ledger.settle<TokenOrder | Refused>(presented.authorization_id, async (current) => {
     const decision = await judge(request, presented, current)
     if (decision.kind === 'refuse') return refused(request, decision)
-    await orderTokens(request, decision.kind === 'repeat' ? continuationOf(decision) : decision)
-    return { result: undefined }
+    return { result: await orderTokens(request, decision.kind === 'repeat' ? continuationOf(decision) : decision) }
   })
-  if (outcome === undefined || !('error' in outcome)) return
+  if (!('error' in outcome)) return outcome
   emit(outcome.event)
   throw outcome.error
 }
@@ -185,8 +217,9 @@ function isInvalidGrant(thrown: unknown): thrown is InvalidGrant {
   return thrown instanceof InvalidGrant
 }
 
-function issue(request: AcceptedRequest, order: TokenOrder): Awaitable<Settlement<Outcome>> {
-  return whenThere(issueTokens(order, request.configuration), ({ next, aliases, members, dropped }) => {
+/** Mints what was ordered. */
+export function issue(request: AcceptedRequest, order: TokenOrder): Awaitable<Settlement<Issued>> {
+  return whenThere(mintTokens(order, request.configuration), ({ next, aliases, members, dropped }) => {
     const event = describe(request, 'token.issued', next ?? { subject: order.subject }, formatScope(order.scope))
     const result = { members, dropped, event }
     return next === undefined ? { result } : { result, next, aliases }
@@ -195,7 +228,7 @@ function issue(request: AcceptedRequest, order: TokenOrder): Awaitable<Settlemen
 
 function repeatOrIssue(request: AcceptedRequest, decision: Repetition): Awaitable<Settlement<Outcome>> {
   return whenThere(orderTokens(request, continuationOf(decision)), (order) =>
-    isSameAnswer(decision, order) ? repeated(request, decision, order) : issue(request, order),
+    whenThere(isSameAnswer(request, decision, order), (isSame) => (isSame ? repeated(request, decision, order) : issue(request, order))),
   )
 }
 
@@ -206,12 +239,16 @@ function continuationOf({ answer, authorization }: Repetition): Continuation {
 }
 
 /** Whether the application's rules would answer today as they did, and the access token still lives. */
-function isSameAnswer({ answer }: Repetition, { scope, resource, now }: TokenOrder): boolean {
-  if (resource.join(' ') !== answer.resource.join(' ')) return false
-  return formatScope(scope) === (answer.members.scope ?? '') && now < answer.accessTokenExpiresAt
+function isSameAnswer(
+  { configuration }: AcceptedRequest,
+  { answer, authorization }: Repetition,
+  { scope, resource, now }: TokenOrder,
+): Awaitable<boolean> {
+  if (resource.join(' ') !== answer.resource.join(' ') || formatScope(scope) !== (answer.members.scope ?? '')) return false
+  return now < answer.accessTokenExpiresAt && isAccessTokenLive(answer.access_token, authorization, configuration, now)
 }
 
-function repeated(request: AcceptedRequest, { answer, authorization }: Repetition, { scope, now }: TokenOrder): Settlement<Outcome> {
+function repeated(request: AcceptedRequest, { answer, authorization }: Repetition, { scope, now }: TokenOrder): Settlement<Issued> {
   const event = describe(request, 'token.repeated', authorization, formatScope(scope))
   return { result: { members: repeatedMembers(answer, now), dropped: 0, event } }
 }
@@ -219,7 +256,7 @@ function repeated(request: AcceptedRequest, { answer, authorization }: Repetitio
 function refused(
   request: AcceptedRequest,
   { authorization, error, event }: Extract<GrantDecision, { kind: 'refuse' }>,
-): Settlement<Outcome> {
+): Settlement<Refused> {
   return { next: authorization, result: { error, event: describe(request, event, authorization, '') } }
 }
 

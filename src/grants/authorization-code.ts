@@ -24,7 +24,7 @@ export interface AuthorizationCodeOptions {
 /** `grant_type=authorization_code`, for codes that `issueAuthorizationCode` made. */
 export function authorizationCode(options: AuthorizationCodeOptions = {}): Grant {
   assertKnownKeys(options, ['accessTokenLifetime'], 'authorizationCode')
-  return { ...options, type: 'authorization_code', presents: 'code', publicClients: true, authorize }
+  return { ...options, type: 'authorization_code', presents: 'code', publicClients: true, ignoresForeignScope: true, authorize }
 }
 
 // RFC 7636 §4.1: code-verifier = 43*128unreserved

@@ -21,6 +21,11 @@ export interface Grant {
   readonly presents?: string
   /** Whether clients that prove nothing may use it. Default false. */
   readonly publicClients?: boolean
+  /**
+   * True: the grant has no parameter `scope`, as RFC 6749 §4.1.3. One that lies within what was granted narrows it, any other is ignored with an event.
+   * Default false: any other is refused.
+   */
+  readonly ignoresForeignScope?: boolean
   /** The parameter with the name under which failures are counted against guessing, such as `username`. Default: none. */
   readonly limitedBy?: string
   /** Said once when a server with this grant starts. */
@@ -91,7 +96,7 @@ export interface Continuation {
   readonly refreshToken: RefreshTokenStep
 }
 
-/** The answer of an earlier request is given again, and nothing is written. */
+/** The answer of an earlier request is given again, and nothing is written. Where its access token has ended since, the same successor with another one. */
 export interface Repetition {
   readonly kind: 'repeat'
   readonly authorization: Authorization

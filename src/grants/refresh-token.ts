@@ -14,7 +14,7 @@
 import { refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
 import { assertKnownKeys } from '../option-checks.js'
-import { unsealAnswer, type SealedAnswer } from '../sealed-answer.js'
+import { unsealAnswer } from '../sealed-answer.js'
 import type { Grant, GrantDecision, GrantRequest } from './grant.js'
 
 /** Options of {@link refreshToken}. */
@@ -70,12 +70,6 @@ function retried(request: GrantRequest, authorization: Authorization, state: Ref
   const answer = unsealAnswer(state.previous?.sealedAnswer ?? '', text, authorization.id)
   if (answer === undefined) return refuse('the answer to repeat cannot be read')
   const scope = request.grantableScope(authorization.scope)
-  if (isWorthRepeating(answer, authorization, scope, request.now)) return { kind: 'repeat', authorization, answer }
+  if (answer.askedScope.join(' ') === scope.join(' ')) return { kind: 'repeat', authorization, answer }
   return { kind: 'continue', authorization, scope, refreshToken: { step: 'repeat', successor: answer.refresh_token } }
-}
-
-function isWorthRepeating(answer: SealedAnswer, authorization: Authorization, scope: readonly string[], now: number): boolean {
-  const { accessTokenHash } = answer
-  const isAlive = accessTokenHash === undefined || authorization.accessTokens.some(({ hash }) => hash === accessTokenHash)
-  return isAlive && now < answer.accessTokenExpiresAt && answer.askedScope.join(' ') === scope.join(' ')
 }

@@ -4,14 +4,18 @@
  * 1. The transport and the shape of the request: what is malformed is answered 400.
  * 2. Client and token are looked up; where one is not known, a stand-in takes its place.
  * 3. The signature is checked, with the secrets of whichever it is.
- * 4. The verdict: everything known, live, fitting, fresh and rightly signed, or a 401 that does not say what was wrong.
- * 5. Only then the nonce is claimed, so that nobody without the secrets can fill the store or spoil a nonce.
+ * 4. The verdict: everything known, live, fitting and rightly signed, or a 401 that does not say what was wrong. Wrong signatures are counted, whether
+ *    client and token are known or not, and too many for one client from one address are answered 429.
+ * 5. Whoever signed rightly is told of a stale timestamp, and of what the endpoint has against the request.
+ * 6. Only then the nonce is claimed, so that nobody without the secrets can fill the store or spoil a nonce.
  */
+import { isPromise } from '../awaitable.js'
 import { InvalidRequest } from '../errors.js'
-import { headerValue, isSecure, type ProtocolRequest, type ReceivedRequest } from '../protocol.js'
+import { withinFailureLimit } from '../failed-authentication.js'
+import { headerValue, isSecure, type Context, type ProtocolRequest, type ReceivedRequest } from '../protocol.js'
 import { equalInConstantTime, sha256 } from '../secrets.js'
 import type { RegisteredClient } from './clients.js'
-import { credentialsIdOf, type Credentials } from './credentials.js'
+import type { Credentials } from './credentials.js'
 import type { OAuth1Configuration } from './options.js'
 import { readParameters, type RequestParameters } from './parameters.js'
 import { unauthorized } from './responses.js'
@@ -47,11 +51,17 @@ export interface AuthenticatedRequest<S extends UsableStage> {
   readonly parameters: RequestParameters
 }
 
+/** A request that was signed rightly. Its nonce is not claimed yet. */
+export interface SignedRequest<S extends UsableStage> extends AuthenticatedRequest<S> {
+  /** Undefined where PLAINTEXT came without one. */
+  readonly nonce: { readonly value: string; readonly expiresAt: number } | undefined
+}
+
 /** Claims a one-time value; true for one caller. */
 export type Claim = (value: string, expiresAt: number) => Promise<boolean>
 
 /**
- * Checks the transport: TLS, method, no fragment.
+ * Checks the transport: TLS, no fragment.
  *
  * @throws InvalidRequest
  */
@@ -76,38 +86,103 @@ interface Proof {
 /**
  * The client, and the credentials, that a request is signed with.
  *
- * @throws InvalidRequest for a malformed request; OAuthError with status 401 for everything else.
+ * @throws InvalidRequest for a malformed request and a stale timestamp; OAuthError with status 401 for everything else, 429 for too many wrong signatures.
  */
 export async function authenticate<S extends UsableStage>(
   configuration: OAuth1Configuration,
   request: ReceivedRequest,
   demand: Demand<S>,
-  claim: Claim = (value, expiresAt) => configuration.records.claimNonce(value, expiresAt),
+  context: Context,
+  claim?: Claim,
 ): Promise<AuthenticatedRequest<S>> {
+  const signed = await identify(configuration, request, demand, context)
+  await claimNonce(configuration, signed, claim)
+  return signed
+}
+
+/**
+ * The same before the nonce is claimed: nothing was written, for an endpoint that has more to refuse.
+ *
+ * @throws OAuthError as {@link authenticate} does, but for a used nonce.
+ */
+export async function identify<S extends UsableStage>(
+  configuration: OAuth1Configuration,
+  request: ReceivedRequest,
+  demand: Demand<S>,
+  context: Context,
+): Promise<SignedRequest<S>> {
   const parameters = readParameters(request)
   const proof = readProof(configuration, request, parameters, demand)
-  const uri = baseStringUri({
-    url: request.url,
-    host: headerValue(request.headers, 'host') ?? headerValue(request.headers, ':authority'),
-    secure: isSecure(request),
-    origin: configuration.origin,
-  })
-  const baseString = signatureBaseString(request.method, uri, parameters.signed)
-
-  const client = await configuration.findClient(proof.client_id)
-  const found = await findCredentials(configuration, proof.token)
-  const keys = verificationKeys(configuration, proof, client, found)
-  const isSigned = isRightSignature(proof.method, proof.signature, baseString, keys)
-
-  const now = configuration.clock()
-  const fault = faultOf(configuration, { proof, client, credentials: found.credentials, demand, now, isSigned })
-  if (fault !== undefined || client === undefined) throw unauthorized(configuration, fault ?? 'unknown client')
-  // RFC 5849 §3.3: a nonce is unique per client, token and timestamp
-  if (proof.timestamp !== undefined && proof.nonce !== undefined) {
-    const value = JSON.stringify([client.client_id, proof.token ?? null, proof.timestamp, proof.nonce])
-    if (!(await claim(value, proof.timestamp + configuration.timestampWindow + 1))) throw unauthorized(configuration, 'used nonce')
+  const baseString = signatureBaseString(request.method, uriOf(configuration, request), parameters.signed)
+  const { client, credentials } = await signerOf(configuration, request, { proof, baseString, demand, context })
+  const { client_id, token, timestamp, nonce } = proof
+  const { clock, timestampWindow } = configuration
+  // RFC 5849 §3.3: a stale timestamp is refused, so that no nonce has to be kept for ever
+  if (timestamp !== undefined && Math.abs(clock() - timestamp) > timestampWindow) {
+    throw new InvalidRequest('oauth_timestamp is too far from the time of this server', { reason: 'stale timestamp: is a clock wrong?' })
   }
-  return { client, credentials: found.credentials as AuthenticatedRequest<S>['credentials'], parameters }
+  const hasNonce = timestamp !== undefined && nonce !== undefined
+  return {
+    client,
+    credentials,
+    parameters,
+    // RFC 5849 §3.3: a nonce is unique per client, token and timestamp
+    nonce: hasNonce
+      ? { value: JSON.stringify([client_id, token ?? null, timestamp, nonce]), expiresAt: timestamp + timestampWindow + 1 }
+      : undefined,
+  }
+}
+
+/** @throws OAuthError with status 401 for a nonce that was used. */
+export async function claimNonce(
+  configuration: OAuth1Configuration,
+  { nonce }: Pick<SignedRequest<UsableStage>, 'nonce'>,
+  claim: Claim = (value, expiresAt) => configuration.records.claimNonce(value, expiresAt),
+): Promise<void> {
+  if (nonce === undefined || (await claim(nonce.value, nonce.expiresAt))) return
+  throw unauthorized(configuration, 'used nonce')
+}
+
+function uriOf({ origin }: OAuth1Configuration, request: ReceivedRequest): string {
+  const { url, headers } = request
+  return baseStringUri({ url, host: headerValue(headers, 'host') ?? headerValue(headers, ':authority'), secure: isSecure(request), origin })
+}
+
+/** A request whose parts were read. */
+interface ReadRequest<S extends UsableStage> {
+  readonly proof: Proof
+  readonly baseString: string
+  readonly demand: Demand<S>
+  readonly context: Context
+}
+
+/**
+ * Who signed the request. Every refusal is the same work, and counts the same, whether the client is known or not. A signature that was made for a token
+ * which is not known is right for nobody, so it says nothing about a secret and does not count.
+ */
+async function signerOf<S extends UsableStage>(
+  configuration: OAuth1Configuration,
+  { address }: ReceivedRequest,
+  { proof, baseString, demand, context }: ReadRequest<S>,
+): Promise<Omit<AuthenticatedRequest<S>, 'parameters'>> {
+  let isGuess = false
+  const tried = { kind: 'client', name: proof.client_id, address } as const
+  return withinFailureLimit(
+    configuration.failures,
+    tried,
+    () => isGuess,
+    async () => {
+      const client = await configuration.findClient(proof.client_id, context)
+      const found = await findCredentials(configuration, proof.token)
+      const keys = verificationKeys(configuration, proof, client, found)
+      const isSigned = isRightSignature(proof.method, proof.signature, baseString, keys)
+      const { credentials } = found
+      isGuess = !isSigned && (proof.token === undefined || credentials !== undefined)
+      const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), isSigned })
+      if (fault !== undefined || client === undefined) throw unauthorized(configuration, fault ?? 'unknown client')
+      return { client, credentials: credentials as AuthenticatedRequest<S>['credentials'] }
+    },
+  )
 }
 
 const maxNonceSize = 500
@@ -160,7 +235,9 @@ interface FoundCredentials {
 async function findCredentials(configuration: OAuth1Configuration, token: string | undefined): Promise<FoundCredentials> {
   if (token === undefined) return { credentials: undefined, tokenSecret: undefined }
   const { records, standIns, sealer, emit } = configuration
-  const found = await records.findOr(credentialsIdOf(token) ?? standIns.id, () => standIns.readCredentials())
+  const named = records.idOf(token)
+  const id = isPromise(named) ? await named : named
+  const found = await records.findOr(id ?? standIns.id, () => standIns.readCredentials())
   const known = found.stage === 'revoked' ? standIns.credentials : found
   const { tokenHash, sealedSecret } = known
   const isToken = equalInConstantTime(sha256(token), tokenHash)
@@ -195,8 +272,7 @@ interface Findings {
 }
 
 /** Why the request is refused, for the event; undefined when it is not. Nothing here takes time. */
-function faultOf({ timestampWindow }: OAuth1Configuration, findings: Findings): string | undefined {
-  const { proof, client, credentials, demand, now, isSigned } = findings
+function faultOf({ proof, client, credentials, demand, now, isSigned }: Findings): string | undefined {
   if (client === undefined) return 'unknown client'
   if (client.disabled) return 'the client is disabled'
   // A stand-in is never the client's own: a client without the secret or key that the method needs has not signed.
@@ -208,8 +284,5 @@ function faultOf({ timestampWindow }: OAuth1Configuration, findings: Findings): 
     if (credentials.client_id !== client.client_id) return 'the token was issued to another client'
     if (now >= credentials.endsAt) return 'the token has expired'
   }
-  if (!isSigned) return 'wrong signature'
-  // RFC 5849 §3.3: a stale timestamp is refused, so that no nonce has to be kept for ever
-  if (proof.timestamp !== undefined && Math.abs(now - proof.timestamp) > timestampWindow) return 'stale timestamp: is a clock wrong?'
-  return undefined
+  return isSigned ? undefined : 'wrong signature'
 }

@@ -8,6 +8,7 @@ import { createPublicKey, KeyObject } from 'node:crypto'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from '../errors.js'
 import type { Emit } from '../events.js'
 import { assertKnownKeys, assertObject, kindOf, OptionReader, type Unchecked } from '../option-checks.js'
+import type { Context } from '../protocol.js'
 import { Redacted } from '../secrets.js'
 import { withinTime } from '../within-time.js'
 import { callbackFault } from './callback.js'
@@ -41,11 +42,17 @@ export interface RegisteredClient {
   readonly disabled: boolean
 }
 
-/** Finds a client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else. */
-export type FindOAuth1Client = (client_id: string) => OAuth1Client | undefined | null | Promise<OAuth1Client | undefined | null>
+/**
+ * Finds a client. Called with 1 to 255 visible ASCII characters or spaces, never with anything else, and with what the option `context` says of the
+ * request.
+ */
+export type FindOAuth1Client = (
+  client_id: string,
+  request: { readonly context: Context },
+) => OAuth1Client | undefined | null | Promise<OAuth1Client | undefined | null>
 
 /** The registered client, or undefined. */
-export type ClientLookUp = (client_id: string) => Promise<RegisteredClient | undefined>
+export type ClientLookUp = (client_id: string, context: Context) => Promise<RegisteredClient | undefined>
 
 /** What clients are read with. */
 export interface ClientSettings {
@@ -67,7 +74,7 @@ const smallestModulus = 2048
 export function createClientLookUp(clients: unknown, settings: ClientSettings): ClientLookUp {
   if (typeof clients === 'function') {
     const find = clients as FindOAuth1Client
-    return async (client_id) => (clientId.test(client_id) ? lookUp(find, client_id, settings) : undefined)
+    return async (client_id, context) => (clientId.test(client_id) ? lookUp((id) => find(id, { context }), client_id, settings) : undefined)
   }
   if (!Array.isArray(clients)) {
     throw new ConfigurationError(`clients must be an array or a function (client_id) => client, not ${kindOf(clients)}`)
@@ -81,7 +88,9 @@ function entry(client: RegisteredClient): readonly [string, RegisteredClient] {
   return [client.client_id, client]
 }
 
-async function lookUp(find: FindOAuth1Client, client_id: string, settings: ClientSettings): Promise<RegisteredClient | undefined> {
+type BoundFind = (client_id: string) => unknown
+
+async function lookUp(find: BoundFind, client_id: string, settings: ClientSettings): Promise<RegisteredClient | undefined> {
   const { emit } = settings
   const found = await callLookUp(find, client_id, settings.timeout)
   if (found === undefined || found === null) return undefined
@@ -97,7 +106,7 @@ async function lookUp(find: FindOAuth1Client, client_id: string, settings: Clien
   return undefined
 }
 
-async function callLookUp(find: FindOAuth1Client, client_id: string, timeout: number): Promise<unknown> {
+async function callLookUp(find: BoundFind, client_id: string, timeout: number): Promise<unknown> {
   const late = () => new TemporarilyUnavailable(undefined, { reason: 'the clients function did not answer in time' })
   try {
     return await withinTime(timeout, async () => find(client_id), late)

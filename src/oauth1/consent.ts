@@ -3,10 +3,12 @@
  * Also how it takes a token back.
  */
 import { InvalidRequest, TemporarilyUnavailable } from '../errors.js'
-import { randomText, sha256 } from '../secrets.js'
+import { sha256 } from '../secrets.js'
+import { assertSubject } from '../subject.js'
 import { outOfBand, withQuery } from './callback.js'
-import { credentialsIdOf, revoked, withConsent, type Credentials, type TemporaryCredentials } from './credentials.js'
+import { revoked, withConsent, type Credentials, type TemporaryCredentials } from './credentials.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
+import { newVerifier } from './verifier.js'
 
 /** What a consent page needs to know. */
 export interface PendingAuthorization {
@@ -35,7 +37,6 @@ export interface AuthorizedTemporaryCredentials {
   readonly redirect: string | undefined
 }
 
-const verifierSize = 22
 const attempts = 20
 
 /**
@@ -61,15 +62,16 @@ export async function findTemporaryCredentials(options: OAuth1Options, oauth_tok
 export async function authorizeTemporaryCredentials(options: OAuth1Options, consent: Consent): Promise<AuthorizedTemporaryCredentials> {
   const configuration = configureOAuth1(options)
   const { oauth_token, subject, realms } = consent
-  if (typeof subject !== 'string' || subject === '') throw new TypeError('subject must be a text that is not empty')
+  assertSubject(subject, '')
   const pending = await findPending(configuration, oauth_token)
   if (pending === undefined) throw nothingToDecide()
   const granted = realms ?? pending.realms
   if (!granted.every((realm) => pending.realms.includes(realm))) throw new TypeError('realms must be among those that were asked for')
-  const oauth_verifier = randomText(verifierSize)
-  const next = withConsent(pending, { subject, realms: granted, verifierHash: sha256(oauth_verifier) })
-  if (!(await configuration.records.replace(next))) throw nothingToDecide()
-  const { callback } = pending
+  const { callback, id } = pending
+  const { oauth_verifier, verifierHash } = newVerifier(oauth_token, callback === outOfBand ? configuration.oobVerifierDigits : undefined)
+  if (!(await configuration.records.replace(withConsent(pending, { subject, realms: granted, verifierHash })))) throw nothingToDecide()
+  // They are those of a user now, and a stranger's no more.
+  configuration.temporaryRoom.leave(id)
   return { oauth_verifier, redirect: callback === outOfBand ? undefined : withQuery(callback, { oauth_token, oauth_verifier }) }
 }
 
@@ -105,7 +107,7 @@ async function find(
   { records }: OAuth1Configuration,
   oauth_token: unknown,
 ): Promise<Exclude<Credentials, { stage: 'revoked' }> | undefined> {
-  const id = typeof oauth_token === 'string' ? credentialsIdOf(oauth_token) : undefined
+  const id = typeof oauth_token === 'string' ? await records.idOf(oauth_token) : undefined
   const credentials = id === undefined ? undefined : await records.find(id)
   if (credentials === undefined || credentials.stage === 'revoked') return undefined
   return credentials.tokenHash === sha256(String(oauth_token)) ? credentials : undefined

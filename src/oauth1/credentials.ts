@@ -2,6 +2,9 @@
  * One set of credentials of a resource owner, from temporary to token (RFC 5849 §2): one record, one state at a time.
  *
  *   temporary ──the owner agrees──▶ authorized ──exchanged──▶ token ──revoked──▶ revoked
+ *                                    │      ▲                                       ▲
+ *                                    ├wrong─┘verifier                               │
+ *                                    └──────────too many wrong verifiers────────────┘
  *
  * The text of `oauth_token` is `<id>.<random>`: the id names the record, which keeps a digest of the whole text. The exchange changes
  * the state, so it is one compare-and-set and works once. All functions here are pure. The record is checked when it is read: what
@@ -43,6 +46,8 @@ export interface AuthorizedCredentials extends Common, SignedWith {
   readonly stage: 'authorized'
   readonly subject: string
   readonly verifierHash: string
+  /** How many wrong verifiers were presented; absent for none. */
+  readonly wrongVerifiers?: number
 }
 
 /** Token credentials (§2.3). */
@@ -110,8 +115,8 @@ export function fromRecord(record: StoredRecord): Credentials {
     version: text(record.version, 'version'),
     client_id: text(data.client_id, 'client_id'),
     realms: texts(data.realms, 'realms'),
-    endsAt: instant(data.endsAt, 'endsAt'),
-    expiresAt: instant(record.expiresAt, 'expiresAt'),
+    endsAt: whole(data.endsAt, 'endsAt'),
+    expiresAt: whole(record.expiresAt, 'expiresAt'),
   }
   const signedWith = () => ({ tokenHash: text(data.tokenHash, 'tokenHash'), sealedSecret: text(data.sealedSecret, 'sealedSecret') })
   const subject = () => text(data.subject, 'subject')
@@ -119,7 +124,15 @@ export function fromRecord(record: StoredRecord): Credentials {
     case 'temporary':
       return { ...common, stage: 'temporary', ...signedWith(), callback: text(data.callback, 'callback') }
     case 'authorized':
-      return { ...common, stage: 'authorized', ...signedWith(), subject: subject(), verifierHash: text(data.verifierHash, 'verifierHash') }
+      return {
+        ...common,
+        stage: 'authorized',
+        ...signedWith(),
+        subject: subject(),
+        verifierHash: text(data.verifierHash, 'verifierHash'),
+        // Absent in records of 0.1.0
+        ...(data.wrongVerifiers === undefined ? {} : { wrongVerifiers: whole(data.wrongVerifiers, 'wrongVerifiers') }),
+      }
     case 'token':
       return { ...common, stage: 'token', ...signedWith(), subject: subject() }
     case 'revoked':
@@ -138,9 +151,20 @@ export function withConsent(
   return { ...rest, stage: 'authorized', ...consent }
 }
 
+const mostWrongVerifiers = 10
+
+/** A wrong verifier was presented. One too many ends the credentials. */
+export function withWrongVerifier(credentials: AuthorizedCredentials): AuthorizedCredentials | RevokedCredentials {
+  const wrongVerifiers = (credentials.wrongVerifiers ?? 0) + 1
+  return wrongVerifiers < mostWrongVerifiers ? { ...credentials, wrongVerifiers } : revoked(credentials)
+}
+
+/** What token credentials are made of. */
+export type NewToken = SignedWith & Pick<Common, 'realms' | 'endsAt' | 'expiresAt'>
+
 /** The exchange: what the temporary credentials were signed with is gone, so they cannot be used again. */
-export function exchanged(credentials: AuthorizedCredentials, token: SignedWith & Pick<Common, 'endsAt' | 'expiresAt'>): TokenCredentials {
-  const { stage: _stage, verifierHash: _verifierHash, ...rest } = credentials
+export function exchanged(credentials: AuthorizedCredentials, token: NewToken): TokenCredentials {
+  const { stage: _stage, verifierHash: _verifierHash, wrongVerifiers: _wrongVerifiers, ...rest } = credentials
   return { ...rest, stage: 'token', ...token, expiresAt: Math.max(rest.expiresAt, token.expiresAt) }
 }
 
@@ -165,7 +189,7 @@ function texts(value: unknown, name: string): readonly string[] {
   return value.map((item) => text(item, name))
 }
 
-function instant(value: unknown, name: string): number {
+function whole(value: unknown, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw unreadable(name)
   return value
 }

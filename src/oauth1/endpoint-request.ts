@@ -14,11 +14,18 @@ export async function acceptEndpointRequest(
   endpoint: string,
   { maxBodySize }: OAuth1Configuration,
 ): Promise<ReceivedRequest> {
-  const method = request.method.toUpperCase()
+  const method = readMethod(request)
   // RFC 5849 §2.1, §2.3 name POST; several clients use GET
-  if (method !== 'POST' && method !== 'GET') {
+  if (method === undefined) {
     throw new InvalidRequest(`the ${endpoint} endpoint answers GET and POST only`, { status: 405, allow: 'GET, POST' })
   }
   const { body: _body, context: _context, ...rest } = request
-  return { ...rest, form: await readFormBody(request, maxBodySize) }
+  return { ...rest, method, form: await readFormBody(request, maxBodySize) }
+}
+
+/** In any case, as fetch takes it. From JavaScript it may be missing. */
+function readMethod({ method }: { readonly method?: unknown }): 'GET' | 'POST' | undefined {
+  // Without the flag u, so that no letter outside ASCII is taken for one inside.
+  if (typeof method !== 'string') return undefined
+  return /^post$/i.test(method) ? 'POST' : /^get$/i.test(method) ? 'GET' : undefined
 }

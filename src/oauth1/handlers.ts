@@ -2,13 +2,25 @@
  * The shell of OAuth 1: handlers for Express, Connect and bare node:http. The only file of oauth1/ that knows `req`, `res` and `next`.
  */
 import type { ServerResponse } from 'node:http'
+import type { Awaitable } from '../awaitable.js'
 import { parsedBody, unreadBody } from '../body.js'
 import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
-import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
-import { pass, plainRequest, readContext, requestHead, send, warnOfInsecureTransport, type WireRequest } from '../wire.js'
+import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import {
+  clientAddress,
+  pass,
+  plainRequest,
+  readContext,
+  requestHead,
+  send,
+  warnOfInsecureTransport,
+  type WireHead,
+  type WireRequest,
+} from '../wire.js'
+import { inTime } from './application-rules.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
-import { checkOAuth1, type OAuth1Demand } from './protected-resource.js'
+import { checkOAuth1, type OAuth1Demand, type OAuth1Info } from './protected-resource.js'
 import { refuse } from './responses.js'
 import { createTemporaryCredentialsResponse } from './temporary-credentials.js'
 import { createAccessTokenResponse } from './token-credentials.js'
@@ -54,7 +66,8 @@ export interface OAuth1Requirement {
 
 /**
  * Lets a request pass that is signed with live token credentials, and sets `req.auth` (`OAuth1Info`). A form body must have been
- * parsed before it, or be in `req.rawBody`. Anything else is answered 400, 401, 403, or 503 when the store fails.
+ * parsed before it, or be in `req.rawBody`. Anything else is answered 400, 401, 403, 429, or 503 when the
+ * store fails.
  *
  * @throws ConfigurationError when the options are wrong.
  */
@@ -62,9 +75,7 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
   const configuration = configureOAuth1(options)
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
-    const request = { ...plainRequest(req, requestHead(req), configuration), body: keptBody(req) }
-    if (request.secure === false) warnOfInsecureTransport(configuration)
-    void checkOAuth1(configuration, request, demand).then(
+    void check(configuration, req, demand).then(
       (auth) => {
         req.auth = auth
         pass(next)
@@ -72,6 +83,14 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
       (thrown: unknown) => send(res, refuse(configuration, 'oauth1 resource', thrown)),
     )
   }
+}
+
+async function check(configuration: OAuth1Configuration, req: OAuth1HostRequest, demand: OAuth1Demand): Promise<OAuth1Info> {
+  const head = requestHead(req)
+  const request = { ...requestOf(configuration, req, head), body: keptBody(req) }
+  // Asked for the look-up of the client only, and most servers have no such option.
+  const context = configuration.context === undefined ? {} : await contextOf(configuration, req)
+  return checkOAuth1(configuration, { ...request, context }, demand)
 }
 
 function readRequirement({ realms: known }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
@@ -95,14 +114,24 @@ async function answer(
 ): Promise<void> {
   try {
     const head = requestHead(req)
-    const request = plainRequest(req, head, configuration)
-    if (request.secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration.context, req)
+    const request = requestOf(configuration, req, head)
+    const context = await contextOf(configuration, req)
     const body = () => keptBody(req) ?? unreadBody(req, res, head.headers, configuration, 'keep its text in req.rawBody')
     send(res, await respond({ ...request, context, body }))
   } catch (thrown) {
     send(res, refuse(configuration, endpoint, thrown))
   }
+}
+
+/** The request as plain data, without its body, and who sends it. */
+function requestOf(configuration: OAuth1Configuration, req: OAuth1HostRequest, head: WireHead): ProtocolRequest {
+  const request = plainRequest(req, head, configuration)
+  if (request.secure === false) warnOfInsecureTransport(configuration)
+  return { ...request, address: clientAddress(req, head, configuration) }
+}
+
+function contextOf(configuration: OAuth1Configuration, req: OAuth1HostRequest): Awaitable<Context> {
+  return inTime(configuration, () => readContext(configuration.context, req))
 }
 
 /** The body, unless the application has read it: then what it kept or made of it. */

@@ -20,6 +20,6 @@ export type { OAuth1TokenGrantOptions } from './token-grant.js'
 
 // Options
 export type { FindOAuth1Client, OAuth1Client } from './clients.js'
-export type { IssuedTokenCredentials, OAuth1Options } from './options.js'
+export type { ExtraMembers, IssuedTokenCredentials, OAuth1Options, OAuth1TokenRequest } from './options.js'
 export type { SealingSecret } from './sealing.js'
 export type { SignatureMethod } from './signature.js'

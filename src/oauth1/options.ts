@@ -5,8 +5,10 @@
  */
 import { ConfigurationError } from '../errors.js'
 import { createEmit, type Emit, type EventListener } from '../events.js'
+import { readFailureLimit, type FailureCounter } from '../failed-authentication.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
+import { NamedRoom, SharedRoom } from '../shared-room.js'
 import { memoryStore } from '../stores/memory.js'
 import type { Store } from '../stores/store.js'
 import { createClientLookUp, type ClientLookUp, type FindOAuth1Client, type OAuth1Client } from './clients.js'
@@ -22,6 +24,22 @@ export interface IssuedTokenCredentials {
   readonly realms: readonly string[]
   readonly context: Context
 }
+
+/** An `oauth_token` that is about to be written. */
+export interface OAuth1TokenRequest {
+  /** Which credentials it is for: temporary ones (RFC 5849 §2.1) or token credentials (§2.3). */
+  readonly kind: 'temporary' | 'token'
+  readonly client_id: string
+  /** Absent for temporary credentials: nobody has agreed yet. */
+  readonly subject?: string
+  readonly realms: readonly string[]
+  /** When the credentials end, in seconds since the epoch. */
+  readonly expiresAt: number
+  readonly context: Context
+}
+
+/** Members of an answer, beside those of the protocol. */
+export type ExtraMembers = Readonly<Record<string, string | number | boolean>>
 
 /** The options of an OAuth 1 server. Durations are whole seconds unless another unit is named. */
 export interface OAuth1Options {
@@ -49,18 +67,50 @@ export interface OAuth1Options {
   readonly temporaryCredentialsLifetime?: number
   /** How long tokens work; OAuth 1 has no way to refresh one. Default 31,536,000 (a year). */
   readonly tokenLifetime?: number
+  /**
+   * Writes the texts of `oauth_token`: letters, digits and `-._~+/`, hard to guess, never the same twice. A text that was there before is answered 500,
+   * and nothing is issued. Keep the option as long as such tokens live. Default: random text.
+   */
+  readonly tokens?: (token: OAuth1TokenRequest) => string | Promise<string>
+  /**
+   * How many digits the verifier has that a user carries from your page to the client, where the callback is `oob`: 6 to 22. After ten wrong verifiers
+   * the temporary credentials end. Default: no digits, 22 random characters.
+   */
+  readonly oobVerifierDigits?: number
+  /**
+   * A rule of your own before token credentials are issued. Returns fewer realms, or undefined; throws an exported error to refuse, and nothing is spent.
+   * More realms than it was given are answered 500.
+   */
+  readonly authorize?: (token: IssuedTokenCredentials) => readonly string[] | undefined | Promise<readonly string[] | undefined>
   /** Members to add to the response with token credentials. They may not replace a protocol member. */
-  readonly responseParameters?: (token: IssuedTokenCredentials) => Readonly<Record<string, string | number | boolean>>
-  /** Trusted facts about a request, for `responseParameters`. Gets the request object of the framework. */
+  readonly responseParameters?: (token: IssuedTokenCredentials) => ExtraMembers | Promise<ExtraMembers>
+  /** Trusted facts about a request, for `clients`, `tokens`, `authorize` and `responseParameters`. Gets the request object of the framework. */
   readonly context?: (request: never) => Context | Promise<Context>
+  /** False answers every request to both credential endpoints 503: for maintenance. */
+  readonly available?: () => boolean
+  /**
+   * How many wrong signatures a minute one client may have from one address before the answer is 429; a counter of your own, for several processes; or false
+   * for no limit. Default 20.
+   */
+  readonly failedAuthenticationLimit?: number | FailureCounter | false
+  /**
+   * Bytes of temporary credentials that one network may hold in one process until users have agreed to them; some 1,100 bytes each. All networks together
+   * may hold 16 times as much. Default 524,288.
+   */
+  readonly temporaryCredentialsShare?: number
   /** Accepts plain http: for work on your own machine. Refused when NODE_ENV is `production`. Default false. */
   readonly allowInsecureTransport?: boolean
-  /** Whether `X-Forwarded-Proto` of the peer with that address is believed. For Connect and node:http. Default: nobody's. */
+  /**
+   * Whether `X-Forwarded-Proto` and `X-Forwarded-For` of the peer with that address are believed. For Connect and node:http; Express has its own
+   * `trust proxy`, which counts where this option is not set. Default: nobody's.
+   */
   readonly trustProxy?: (address: string) => boolean
   /** The largest body in bytes. Default 16,384. */
   readonly maxBodySize?: number
   /** Milliseconds that one call of the store, or of the clients function, may take before the answer is 503. Default 2000. */
   readonly storeTimeout?: number
+  /** Milliseconds that your functions `context`, `tokens`, `authorize` and `responseParameters` may take before the answer is 503. Default 10,000. */
+  readonly callbackTimeout?: number
   /** The name of this server, where several share a store. Default: none. */
   readonly issuer?: string
   /** Told what happens. What it throws is swallowed. */
@@ -85,8 +135,16 @@ export interface OAuth1Configuration {
   readonly temporaryCredentialsLifetime: number
   readonly tokenLifetime: number
   readonly clockTolerance: number
+  readonly tokens: OAuth1Options['tokens']
+  readonly oobVerifierDigits: number | undefined
+  readonly authorize: OAuth1Options['authorize']
   readonly responseParameters: OAuth1Options['responseParameters']
   readonly context: OAuth1Options['context']
+  readonly available: OAuth1Options['available']
+  /** Undefined for no limit. */
+  readonly failures: FailureCounter | undefined
+  readonly temporaryRoom: NamedRoom
+  readonly callbackTimeout: number
   readonly allowInsecureTransport: boolean
   readonly trustProxy: OAuth1Options['trustProxy']
   readonly maxBodySize: number
@@ -98,11 +156,12 @@ export interface OAuth1Configuration {
 
 const optionNames: readonly string[] = [
   'clients', 'secrets', 'store', 'signatureMethods', 'realms', 'realm', 'origin', 'timestampWindow', 'temporaryCredentialsLifetime',
-  'tokenLifetime', 'responseParameters', 'context', 'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'storeTimeout', 'issuer',
-  'onEvent', 'clock', 'clockTolerance',
+  'tokenLifetime', 'tokens', 'oobVerifierDigits', 'authorize', 'responseParameters', 'context', 'available', 'failedAuthenticationLimit',
+  'temporaryCredentialsShare', 'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'storeTimeout', 'callbackTimeout', 'issuer', 'onEvent', 'clock',
+  'clockTolerance',
 ] satisfies (keyof OAuth1Options)[] // prettier-ignore
 
-const callbackNames = ['responseParameters', 'context', 'trustProxy', 'onEvent', 'clock']
+const callbackNames = ['tokens', 'authorize', 'responseParameters', 'context', 'available', 'trustProxy', 'onEvent', 'clock']
 const configurations = new WeakMap<object, OAuth1Configuration>()
 const day = 86_400
 const year = 365 * day
@@ -125,19 +184,20 @@ export function configureOAuth1(options: OAuth1Options): OAuth1Configuration {
 function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration {
   const reader = new OptionReader(members, '')
   for (const name of callbackNames) reader.assertCallback(name)
-  const { clock = systemClock, onEvent, responseParameters, context, trustProxy } = options
+  const { clock = systemClock, onEvent, tokens, authorize, responseParameters, context, available, trustProxy } = options
   const emit = createEmit(onEvent, clock)
   const warn = createWarn(emit)
   const sealer = createSealer(members.secrets)
   const realms = readRealms(reader)
   const timeout = reader.whole('storeTimeout', 2000, 1, 600_000)
+  const callbackTimeout = reader.whole('callbackTimeout', 10_000, 1, 600_000)
   const clockTolerance = reader.whole('clockTolerance', 5, 0, 300)
   const store = readStore(members) ?? defaultStore(clock, emit, warn)
   const signatureMethods = readSignatureMethods(reader)
   return {
     findClient: createClientLookUp(members.clients, { sealer, realms, timeout, emit }),
     sealer,
-    records: new Records({ store, timeout, issuer: reader.text('issuer'), clockTolerance }),
+    records: new Records({ store, timeout, issuer: reader.text('issuer'), clockTolerance, ownTexts: tokens !== undefined }),
     standIns: createStandIns(sealer),
     signatureMethods,
     realms,
@@ -147,8 +207,15 @@ function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration 
     temporaryCredentialsLifetime: reader.whole('temporaryCredentialsLifetime', 600, 1, day),
     tokenLifetime: reader.whole('tokenLifetime', year, 1, 100 * year),
     clockTolerance,
+    tokens,
+    oobVerifierDigits: reader.whole('oobVerifierDigits', undefined, 6, 22),
+    authorize,
     responseParameters,
     context,
+    available,
+    failures: readFailureLimit(members, clock, callbackTimeout),
+    temporaryRoom: readTemporaryRoom(reader, clock),
+    callbackTimeout,
     trustProxy,
     allowInsecureTransport: readInsecureTransport(reader, warn),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
@@ -228,4 +295,13 @@ function readInsecureTransport(reader: OptionReader, warn: (message: string) => 
   }
   warn('allowInsecureTransport is on: requests can be read and replayed within the timestamp window; use it on your own machine only')
   return true
+}
+
+/** What all networks together may hold, in shares of one. */
+const shares = 16
+
+/** Temporary credentials that nobody has agreed to: whoever has the secret of a client can make the server remember them without any user. */
+function readTemporaryRoom(reader: OptionReader, clock: () => number): NamedRoom {
+  const share = reader.whole('temporaryCredentialsShare', 524_288, 4096, 1_073_741_824)
+  return new NamedRoom(new SharedRoom({ size: shares * share, share, clock, of: 'temporary credentials' }), clock)
 }

@@ -43,7 +43,7 @@ export async function checkOAuth1(
   const read = readParsedBody(configuration, request)
   if (!hasOAuth1Credentials(read)) throw unauthorized(configuration, 'no OAuth 1 credentials')
   const demand = { endpoint, stage: 'token', tokenOptional: twoLegged } as const
-  const { client, credentials, parameters } = await authenticate(configuration, read, demand)
+  const { client, credentials, parameters } = await authenticate(configuration, read, demand, request.context ?? {})
   const granted = credentials?.realms ?? []
   if (!realms.every((realm) => granted.includes(realm))) {
     throw new OAuthError('access_denied', 'the token is not good for this realm')

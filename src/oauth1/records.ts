@@ -8,9 +8,9 @@
 import type { Awaitable } from '../awaitable.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
-import { recordFormat, type Store, type StoredRecord } from '../stores/store.js'
+import { recordFormat, type RecordKind, type Store, type StoredRecord } from '../stores/store.js'
 import { withinTime } from '../within-time.js'
-import { fromRecord, recordIdOf, toRecord, type Credentials } from './credentials.js'
+import { credentialsIdOf, fromRecord, recordIdOf, toRecord, type Credentials } from './credentials.js'
 
 /** What the records need to know. */
 export interface RecordSettings {
@@ -20,6 +20,8 @@ export interface RecordSettings {
   readonly issuer: string | undefined
   /** Seconds by which the clocks of the machines may differ. */
   readonly clockTolerance: number
+  /** Whether the application writes texts of `oauth_token`: they hold no id, and an alias says which one is meant. */
+  readonly ownTexts: boolean
 }
 
 const versionSize = 22
@@ -43,6 +45,34 @@ export class Records {
     return record === undefined || record.issuer !== this.#settings.issuer ? otherwise() : fromRecord(record)
   }
 
+  /** The id of the credentials that an `oauth_token` names; undefined where it names none. */
+  idOf(oauth_token: string): Awaitable<string | undefined> {
+    const id = credentialsIdOf(oauth_token)
+    return id !== undefined || !this.#settings.ownTexts ? id : this.#findAlias(oauth_token)
+  }
+
+  async #findAlias(oauth_token: string): Promise<string | undefined> {
+    const { record } = await this.#call(async (store) => ({ record: await store.get(this.#aliasId(oauth_token)) }))
+    if (record?.kind !== 'alias' || record.issuer !== this.#settings.issuer) return undefined
+    const { credentials_id } = record.data
+    return typeof credentials_id === 'string' ? credentials_id : undefined
+  }
+
+  /**
+   * Remembers which credentials a text of the application's own belongs to. Written before them.
+   *
+   * @throws ServerError when the text was there before: nothing may be issued.
+   */
+  async createAlias(oauth_token: string, credentials_id: string, expiresAt: number): Promise<void> {
+    const record = this.#newRecord('alias', this.#aliasId(oauth_token), { credentials_id }, expiresAt)
+    if ((await this.#call((store) => store.create(record))) || (await this.#isOwn(record))) return
+    throw new ServerError(undefined, { reason: 'the option tokens repeated itself: its text belongs to other credentials' })
+  }
+
+  #aliasId(oauth_token: string): string {
+    return `alias:${sha256(JSON.stringify([this.#settings.issuer ?? null, 'oauth1 token', oauth_token]))}`
+  }
+
   /** Inserts new credentials. */
   async create(credentials: Credentials): Promise<void> {
     if (await this.#write(credentials)) return
@@ -56,17 +86,16 @@ export class Records {
 
   /** Remembers a nonce until `expiresAt`. True for exactly one request, in any process. */
   async claimNonce(nonce: string, expiresAt: number): Promise<boolean> {
-    const { issuer, clockTolerance } = this.#settings
-    const record: StoredRecord = {
-      id: `guard:${sha256(JSON.stringify([issuer ?? null, 'oauth1 nonce', nonce]))}`,
-      version: randomText(versionSize),
-      kind: 'guard',
-      ...(issuer === undefined ? {} : { issuer }),
-      expiresAt: expiresAt + clockTolerance,
-      format: recordFormat,
-      data: {},
-    }
+    const { issuer } = this.#settings
+    const record = this.#newRecord('guard', `guard:${sha256(JSON.stringify([issuer ?? null, 'oauth1 nonce', nonce]))}`, {}, expiresAt)
     return (await this.#call((store) => store.create(record))) || this.#isOwn(record)
+  }
+
+  #newRecord(kind: RecordKind, id: string, data: StoredRecord['data'], expiresAt: number): StoredRecord {
+    const { issuer, clockTolerance } = this.#settings
+    const version = randomText(versionSize)
+    const until = expiresAt + clockTolerance
+    return { id, version, kind, ...(issuer === undefined ? {} : { issuer }), expiresAt: until, format: recordFormat, data }
   }
 
   async #write(credentials: Credentials): Promise<boolean> {

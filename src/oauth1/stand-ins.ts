@@ -34,7 +34,7 @@ export function createStandIns(sealer: Sealer): StandIns {
   const common = { id, client_id: 'nobody', realms: [], ...signedWith, endsAt: 0, expiresAt: 0 }
   const temporary = { stage: 'temporary', ...common, callback: outOfBand } as const
   const authorized = withConsent(temporary, { subject: 'nobody', realms: [], verifierHash: sha256(randomText(secretSize)) })
-  const credentials = exchanged(authorized, { ...signedWith, endsAt: 0, expiresAt: 0 })
+  const credentials = exchanged(authorized, { ...signedWith, realms: [], endsAt: 0, expiresAt: 0 })
   const record = toRecord(credentials, randomText(versionSize), undefined)
   return {
     clientSecret: randomText(secretSize),

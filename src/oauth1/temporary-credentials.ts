@@ -2,17 +2,19 @@
  * The temporary credentials endpoint (RFC 5849 §2.1): a client says that it wants a user to be asked, and where to send the answer.
  */
 import { InvalidRequest } from '../errors.js'
-import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
-import { assertTransport, authenticate } from './authenticate.js'
+import { assertAvailable, inTime, tokenText } from './application-rules.js'
+import { assertTransport, claimNonce, identify, type SignedRequest, type UsableStage } from './authenticate.js'
 import { callbackFault } from './callback.js'
 import type { RegisteredClient } from './clients.js'
-import { newCredentialsId, newTokenText } from './credentials.js'
+import { newCredentialsId, type TemporaryCredentials } from './credentials.js'
 import { acceptEndpointRequest } from './endpoint-request.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
-import { formResponse, refuse } from './responses.js'
+import { formResponse, refuse, unauthorized } from './responses.js'
 
 const endpoint = 'temporary credentials'
+const demand = { endpoint, stage: undefined, required: ['oauth_callback'] } as const
 
 /**
  * Answers a request for temporary credentials. It does not reject for anything a client sent.
@@ -22,14 +24,53 @@ const endpoint = 'temporary credentials'
  */
 export async function createTemporaryCredentialsResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
+  const { context = {}, address } = request
   try {
+    assertAvailable(configuration)
     assertTransport(request, endpoint, configuration)
     const read = await acceptEndpointRequest(request, endpoint, configuration)
-    const { client, parameters } = await authenticate(configuration, read, { endpoint, stage: undefined, required: ['oauth_callback'] })
+    const signed = await identify(configuration, read, demand, context)
+    const { client, parameters } = signed
     const callback = acceptableCallback(parameters.protocol.oauth_callback ?? '', client)
-    return formResponse(await issue(configuration, client, callback, askedRealms(configuration, client, parameters.realm)))
+    const realms = askedRealms(configuration, client, parameters.realm)
+    const endsAt = configuration.clock() + configuration.temporaryCredentialsLifetime
+    const asked = { id: newCredentialsId(), client_id: client.client_id, callback, realms, endsAt }
+    const oauth_token = await admit(configuration, asked, { signed, address, context })
+    return formResponse(await issue(configuration, asked, oauth_token))
   } catch (thrown) {
     return refuse(configuration, endpoint, thrown)
+  }
+}
+
+/** What is to be remembered. */
+type Asked = Pick<TemporaryCredentials, 'id' | 'client_id' | 'callback' | 'realms' | 'endsAt'>
+
+interface Asking {
+  readonly signed: Pick<SignedRequest<UsableStage>, 'nonce'>
+  readonly address: string | undefined
+  readonly context: Context
+}
+
+/** What a record holds beside its texts: digests, sealed secret, version. */
+const fixedSize = 500
+
+/**
+ * Lets new temporary credentials in: room first, then the nonce, then the text of `oauth_token`.
+ *
+ * @throws TemporarilyUnavailable where there is no room; then nothing is stored, and the same request may come again.
+ */
+async function admit(configuration: OAuth1Configuration, asked: Asked, { signed, address, context }: Asking): Promise<string> {
+  const { temporaryRoom, clockTolerance, tokens } = configuration
+  const { id, client_id, callback, realms, endsAt } = asked
+  const bytes = client_id.length + callback.length + realms.join().length + (tokens === undefined ? fixedSize : 2 * fixedSize)
+  temporaryRoom.enter(id, { address, bytes, until: endsAt + clockTolerance })
+  try {
+    await claimNonce(configuration, signed)
+    const token = { kind: 'temporary', client_id, realms, expiresAt: endsAt, context } as const
+    return await inTime(configuration, () => tokenText(configuration, id, token))
+  } catch (thrown) {
+    temporaryRoom.leave(id)
+    throw thrown
   }
 }
 
@@ -42,35 +83,32 @@ function acceptableCallback(callback: string, { callbacks }: RegisteredClient): 
 }
 
 /**
- * The realms that the header names, as far as server and client know them; all that the client may have where it names none. The
- * `realm` of the header is also just the name of a protection space (RFC 9110 §11.5), so an unknown one is no mistake.
+ * The realms that the header names, or all that the client may have. A header that names a realm of the server is a demand for every name in it. One
+ * that names none is the name of a protection space (RFC 9110 §11.5), and asks for nothing.
+ *
+ * @throws OAuthError with status 401 for a demand that the client may not make.
  */
-function askedRealms({ realms }: OAuth1Configuration, client: RegisteredClient, realm = ''): readonly string[] {
+function askedRealms(configuration: OAuth1Configuration, client: RegisteredClient, realm = ''): readonly string[] {
+  const { realms } = configuration
   const allowed = realms.filter((known) => client.realms === undefined || client.realms.includes(known))
-  const asked = new Set(realm.split(' '))
-  const named = allowed.filter((known) => asked.has(known))
-  return named.length === 0 ? allowed : named
+  const named = new Set(realm.split(/[\t ]+/).filter((name) => name !== ''))
+  if (!realms.some((known) => named.has(known))) return allowed
+  for (const name of named) {
+    if (!allowed.includes(name)) throw unauthorized(configuration, 'the client asked for a realm that it may not have')
+  }
+  return allowed.filter((known) => named.has(known))
 }
 
-async function issue(
-  { records, sealer, clock, clockTolerance, temporaryCredentialsLifetime }: OAuth1Configuration,
-  client: RegisteredClient,
-  callback: string,
-  realms: readonly string[],
-): Promise<Record<string, string>> {
-  const id = newCredentialsId()
-  const oauth_token = newTokenText(id)
+async function issue(configuration: OAuth1Configuration, asked: Asked, oauth_token: string): Promise<Record<string, string>> {
+  const { records, sealer, clockTolerance, tokens } = configuration
+  const { id, endsAt } = asked
   const oauth_token_secret = randomText(secretSize)
-  const endsAt = clock() + temporaryCredentialsLifetime
+  if (tokens !== undefined) await records.createAlias(oauth_token, id, endsAt)
   await records.create({
     stage: 'temporary',
-    id,
-    client_id: client.client_id,
-    callback,
-    realms,
+    ...asked,
     tokenHash: sha256(oauth_token),
     sealedSecret: sealer.seal(oauth_token_secret, 'oauth1 token secret', id),
-    endsAt,
     expiresAt: endsAt + clockTolerance,
   })
   // RFC 5849 §2.1: oauth_callback_confirmed tells the client that the server speaks this version of the protocol

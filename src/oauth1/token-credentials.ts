@@ -2,16 +2,18 @@
  * The token credentials endpoint (RFC 5849 §2.3), in the words of OAuth 1.0a the access token endpoint: temporary credentials that a
  * user agreed to, and the verifier, are exchanged for token credentials; once, under any concurrency.
  */
-import { ServerError } from '../errors.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
-import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
+import { randomText, secretSize, sha256 } from '../secrets.js'
+import { approvedRealms, assertAvailable, extraMembers, inTime, tokenText } from './application-rules.js'
 import { assertTransport, authenticate } from './authenticate.js'
-import { exchanged, newTokenText, type AuthorizedCredentials } from './credentials.js'
+import { exchanged, type AuthorizedCredentials, type NewToken } from './credentials.js'
 import { acceptEndpointRequest } from './endpoint-request.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { formResponse, refuse, unauthorized } from './responses.js'
+import { isVerifier, refuseVerifier, replaceAuthorized } from './verifier.js'
 
 const endpoint = 'token credentials'
+const demand = { endpoint, stage: 'authorized', required: ['oauth_verifier'] } as const
 
 /**
  * Answers a request for token credentials: `oauth_token`, `oauth_token_secret`, `oauth_authorized_realms` where there are realms, and what
@@ -22,23 +24,20 @@ const endpoint = 'token credentials'
  */
 export async function createAccessTokenResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
+  const { context = {} } = request
   try {
+    assertAvailable(configuration)
     assertTransport(request, endpoint, configuration)
     const read = await acceptEndpointRequest(request, endpoint, configuration)
-    const demand = { endpoint, stage: 'authorized', required: ['oauth_verifier'] } as const
-    const { credentials, parameters } = await authenticate(configuration, read, demand)
+    const { credentials, parameters } = await authenticate(configuration, read, demand, context)
+    const { oauth_verifier = '', oauth_token = '' } = parameters.protocol
+    if (credentials === undefined) throw unauthorized(configuration, 'no temporary credentials')
     // RFC 5849 §2.3: the server must verify the verification code
-    if (credentials === undefined || !isVerifier(parameters.protocol.oauth_verifier ?? '', credentials)) {
-      throw unauthorized(configuration, 'wrong verifier')
-    }
-    return formResponse(await exchange(configuration, credentials, request.context ?? {}))
+    if (!isVerifier(oauth_verifier, oauth_token, credentials)) throw await refuseVerifier(configuration, credentials)
+    return formResponse(await exchange(configuration, credentials, context))
   } catch (thrown) {
     return refuse(configuration, endpoint, thrown)
   }
-}
-
-function isVerifier(verifier: string, { verifierHash }: AuthorizedCredentials): boolean {
-  return equalInConstantTime(sha256(verifier), verifierHash)
 }
 
 async function exchange(
@@ -46,46 +45,42 @@ async function exchange(
   credentials: AuthorizedCredentials,
   context: Context,
 ): Promise<Record<string, string>> {
-  const { records, sealer, clock, clockTolerance, tokenLifetime, emit } = configuration
-  const { id, client_id, subject, realms } = credentials
-  const oauth_token = newTokenText(id)
+  const { records, tokens, emit } = configuration
+  const { id, client_id, subject } = credentials
+  const { next, members, oauth_token } = await inTime(configuration, () => mint(configuration, credentials, context))
+  if (tokens !== undefined) await records.createAlias(oauth_token, id, next.endsAt)
+  // RFC 5849 §2.3: temporary credentials are used once. One compare-and-set decides for whom.
+  if ((await replaceAuthorized(records, credentials, (current) => exchanged(current, next))) === undefined) {
+    throw unauthorized(configuration, 'another request was faster with the same temporary credentials')
+  }
+  emit({ type: 'token.issued', endpoint, client_id, subject, authorization_id: id })
+  return members
+}
+
+interface Minted {
+  readonly oauth_token: string
+  readonly next: NewToken
+  readonly members: Record<string, string>
+}
+
+/** What functions of the application say, and what becomes of it. Nothing is written. */
+async function mint(configuration: OAuth1Configuration, credentials: AuthorizedCredentials, context: Context): Promise<Minted> {
+  const { sealer, clock, clockTolerance, tokenLifetime } = configuration
+  const { id, client_id, subject } = credentials
+  const realms = await approvedRealms(configuration, { client_id, subject, realms: credentials.realms, context })
+  const endsAt = clock() + tokenLifetime
+  const oauth_token = await tokenText(configuration, id, { kind: 'token', client_id, subject, realms, expiresAt: endsAt, context })
   const oauth_token_secret = randomText(secretSize)
   const members = {
     oauth_token,
     oauth_token_secret,
     ...(realms.length === 0 ? {} : { oauth_authorized_realms: realms.join(' ') }),
+    ...(await extraMembers(configuration, { client_id, subject, realms, context })),
   }
-  const extra = extraMembers(configuration, { client_id, subject, realms, context })
-  const endsAt = clock() + tokenLifetime
-  const next = exchanged(credentials, {
-    tokenHash: sha256(oauth_token),
-    sealedSecret: sealer.seal(oauth_token_secret, 'oauth1 token secret', id),
-    endsAt,
-    expiresAt: endsAt + clockTolerance,
-  })
-  // RFC 5849 §2.3: temporary credentials are used once. One compare-and-set decides for whom.
-  if (!(await records.replace(next))) throw unauthorized(configuration, 'another request was faster with the same temporary credentials')
-  emit({ type: 'token.issued', endpoint, client_id, subject, authorization_id: id })
-  return { ...members, ...extra }
-}
-
-const protocolMembers = ['oauth_token', 'oauth_token_secret', 'oauth_authorized_realms', 'oauth_callback_confirmed']
-
-function extraMembers(
-  { responseParameters }: OAuth1Configuration,
-  token: Parameters<NonNullable<OAuth1Options['responseParameters']>>[0],
-): Record<string, string> {
-  if (responseParameters === undefined) return {}
-  const answer: unknown = responseParameters(token)
-  if (typeof answer !== 'object' || answer === null) throw wrongAnswer('something else than an object')
-  const entries = Object.entries(answer).map(([name, value]: [string, unknown]) => {
-    if (protocolMembers.includes(name)) throw wrongAnswer('a member of the protocol')
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [name, String(value)]
-    throw wrongAnswer('a member that is neither text, number nor boolean')
-  })
-  return Object.fromEntries(entries) as Record<string, string>
-}
-
-function wrongAnswer(what: string): ServerError {
-  return new ServerError(undefined, { reason: `the option responseParameters answered ${what}` })
+  const sealedSecret = sealer.seal(oauth_token_secret, 'oauth1 token secret', id)
+  return {
+    oauth_token,
+    members,
+    next: { realms, tokenHash: sha256(oauth_token), sealedSecret, endsAt, expiresAt: endsAt + clockTolerance },
+  }
 }

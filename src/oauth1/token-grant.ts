@@ -6,7 +6,7 @@
  */
 import { InvalidGrant, InvalidRequest, OAuthError } from '../errors.js'
 import type { Grant, GrantRequest, NewAuthorization } from '../grants/grant.js'
-import { authenticate, type AuthenticatedRequest } from './authenticate.js'
+import { authenticate, type AuthenticatedRequest, type Claim } from './authenticate.js'
 import type { TokenCredentials } from './credentials.js'
 import { configureOAuth1, type OAuth1Options } from './options.js'
 import { hasOAuth1Credentials } from './parameters.js'
@@ -50,7 +50,8 @@ export function oauth1TokenGrant(options: OAuth1Options, grantOptions: OAuth1Tok
 
       async function authenticated(): Promise<AuthenticatedRequest<'token'>> {
         try {
-          return await authenticate(configuration, received, demand, (nonce, expiresAt) => request.claimOnce('oauth1', nonce, expiresAt))
+          const claim: Claim = (nonce, expiresAt) => request.claimOnce('oauth1', nonce, expiresAt)
+          return await authenticate(configuration, received, demand, request.context, claim)
         } catch (thrown) {
           // RFC 6749 §5.2: in the words of this endpoint, what does not prove anything is an invalid grant
           if (!(thrown instanceof OAuthError) || thrown.status !== 401) throw thrown

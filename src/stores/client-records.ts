@@ -25,9 +25,15 @@ const versionSize = 22
 /** Clients, over the verbs of a store. Every method throws TemporarilyUnavailable when the store fails or holds what this release cannot read. */
 export class ClientRecords {
   readonly #settings: ClientRecordSettings
+  #hasWritten = false
 
   constructor(settings: ClientRecordSettings) {
     this.#settings = settings
+  }
+
+  /** Whether this process has stored a client. */
+  get hasWritten(): boolean {
+    return this.#hasWritten
   }
 
   async find(client_id: string): Promise<StoredClient | undefined> {
@@ -49,6 +55,7 @@ export class ClientRecords {
   async create(client: StoredClient, source: ClientSource = 'application', expiresAt = never): Promise<boolean> {
     const data = source === 'application' ? { client: toJson(client) } : { client: toJson(client), source }
     const record = this.#record(client.client_id, data, expiresAt)
+    this.#hasWritten = true
     if (await callStore(this.#settings, (store) => store.create(record))) return true
     return (await this.#read(client.client_id))?.version === record.version
   }
@@ -58,11 +65,15 @@ export class ClientRecords {
     return this.#write(client.client_id, { client: toJson(client) }, never)
   }
 
-  /** Keeps a client that would have ended before `instant` until then. Nothing is written where it would end later anyway. */
+  /**
+   * Keeps a client that would have ended before `instant` until then. Nothing is written where it would end later anyway, nor where it was changed or
+   * deleted since it was read: the write replaces the version that was read and no other.
+   */
   async keepUntil(client_id: string, instant: number): Promise<void> {
     const record = await this.#read(client_id)
     if (record?.data.client === undefined || record.expiresAt >= instant) return
-    await this.#write(client_id, record.data, instant + day)
+    const kept = this.#record(client_id, record.data, instant + day)
+    await callStore(this.#settings, (store) => store.replace(kept, record.version))
   }
 
   /** Deletes a client, where there is one. */
@@ -72,6 +83,7 @@ export class ClientRecords {
 
   async #write(client_id: string, data: JsonObject, expiresAt: number): Promise<void> {
     const deadline = performance.now() + this.#settings.timeout
+    this.#hasWritten = true
     for (let current = await this.#read(client_id); ;) {
       const record = this.#record(client_id, data, expiresAt)
       const replaced = current?.version

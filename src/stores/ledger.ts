@@ -84,8 +84,8 @@ export class Ledger {
    *
    * @throws TemporarilyUnavailable when the store fails or the record cannot be read.
    */
-  find(id: string): Awaitable<Authorization | undefined> {
-    return isAuthorizationId(id) ? whenThere(this.#get(id), (record) => this.#found(record, id)) : undefined
+  find(id: string, urgent = false): Awaitable<Authorization | undefined> {
+    return isAuthorizationId(id) ? whenThere(this.#get(id, urgent), (record) => this.#found(record, id)) : undefined
   }
 
   #found(record: StoredRecord | null | undefined, id: string): Authorization | undefined {
@@ -139,7 +139,7 @@ export class Ledger {
     const { timeout } = this.#settings
     const deadline = performance.now() + timeout
     if (id === undefined) return this.#settleFrom(undefined, decide, deadline)
-    const work = () => whenThere(this.find(id), (current) => this.#settleFrom(current, decide, deadline, id))
+    const work = () => whenThere(this.find(id, urgent), (current) => this.#settleFrom(current, decide, deadline, id))
     return this.#turns.take(id, urgent, timeout / patienceShare, work)
   }
 
@@ -161,12 +161,18 @@ export class Ledger {
     return isOurs(record, this.#settings.issuer)
   }
 
-  /** Keeps plain data under a random text of ours until `expiresAt`. */
+  /** Keeps plain data under a random text of ours until `expiresAt`. For a text that requests have in common see {@link rememberShared}. */
   async remember(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<void> {
+    if (await this.rememberShared(kind, text, data, expiresAt)) return
+    throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
+  }
+
+  /** Keeps plain data under a text that several requests may have in common. False where something is kept there already: nothing is written then. */
+  async rememberShared(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<boolean> {
     const record = this.#newRecord(kind, this.#textId(kind, text), data, expiresAt)
-    if (await callStore(this.#settings, (store) => store.create(record))) return
+    if (await callStore(this.#settings, (store) => store.create(record))) return true
     const stored = await this.#get(record.id)
-    if (stored?.version !== record.version) throw new ServerError(undefined, { reason: `a new ${kind} met one with the same text` })
+    return stored?.version === record.version
   }
 
   /** What is kept under a text, or undefined. Its expiry is the caller's to judge. */
@@ -203,8 +209,8 @@ export class Ledger {
   }
 
   /** The record with that id. A driver's null means the same as undefined: there is none. */
-  #get(id: string): Awaitable<StoredRecord | null | undefined> {
-    return callStore(this.#settings, (store) => store.get(id))
+  #get(id: string, urgent = false): Awaitable<StoredRecord | null | undefined> {
+    return callStore(this.#settings, (store) => store.get(id), urgent)
   }
 
   #newRecord(kind: RecordKind, id: string, data: JsonObject, expiresAt: number): StoredRecord {
@@ -275,7 +281,9 @@ export class Ledger {
   #writeRecord(next: Authorization, version: string): Awaitable<boolean> {
     const record = toRecord(next, version, this.#settings.issuer)
     const replaced = next.version
-    return callStore(this.#settings, (store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)))
+    // A write that ends an Authorization waits for a place before others.
+    const isUrgent = next.revokedAt !== undefined
+    return callStore(this.#settings, (store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)), isUrgent)
   }
 }
 

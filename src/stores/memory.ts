@@ -11,11 +11,14 @@ import type { ListFilter, Store, StoredRecord } from './store.js'
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
-  /** How many Authorizations it holds at the most, and apart from them how many guards. Default 1,000,000. */
+  /**
+   * How many records of Authorizations, tokens and clients of the application it holds at the most. As many guards apart from them, and as many records
+   * that strangers make it remember, so that neither takes the place of a token. Default 1,000,000.
+   */
   readonly maxRecords?: number
   /** Now, in seconds since the epoch. Default: the system's clock. */
   readonly clock?: () => number
-  /** Told once when the store is 80 % full, and again after it has emptied below 70 %. */
+  /** Told once when a part of the store is 80 % full, and again after it has emptied below 70 %. */
   readonly onEvent?: (event: EventFields) => void
 }
 
@@ -47,13 +50,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const bySubject = new Index()
   const byClient = new Index()
   const due = new DueTimes()
-  let guards = 0
-  const filling = { guards: false, others: false }
+  const counts: Record<Part, number> = { tokens: 0, guards: 0, strangers: 0 }
+  const filling: Record<Part, boolean> = { tokens: false, guards: false, strangers: false }
   let timer: NodeJS.Timeout | undefined
 
   function forget(record: StoredRecord): void {
     records.delete(record.id)
-    if (record.kind === 'guard') guards--
+    counts[partOf(record)]--
     bySubject.remove(record.subject, record.id)
     byClient.remove(record.client_id, record.id)
   }
@@ -76,13 +79,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     timer = undefined
   }
 
-  function assertRoom(kind: StoredRecord['kind']): void {
-    const count = kind === 'guard' ? guards : records.size - guards
+  function assertRoom(part: Part): void {
+    const count = counts[part]
     if (count >= maxRecords) throw new Error(`the memory store is full: maxRecords is ${maxRecords}`)
-    const counted = kind === 'guard' ? 'guards' : 'others'
-    const wasFilling = filling[counted]
-    filling[counted] = count >= maxRecords * (wasFilling ? 0.7 : 0.8)
-    if (filling[counted] && !wasFilling) report(`the memory store holds 80 % of maxRecords (${maxRecords})`)
+    const wasFilling = filling[part]
+    filling[part] = count >= maxRecords * (wasFilling ? 0.7 : 0.8)
+    if (filling[part] && !wasFilling) report(`the memory store holds 80 % of maxRecords (${maxRecords})`)
   }
 
   function report(reason: string): void {
@@ -96,9 +98,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   function insert(record: StoredRecord): boolean {
     sweep(sweptPerWrite)
     if (records.has(record.id)) return false
-    assertRoom(record.kind)
+    const part = partOf(record)
+    assertRoom(part)
     records.set(record.id, record)
-    if (record.kind === 'guard') guards++
+    counts[part]++
     if (record.kind === 'authorization') {
       bySubject.add(record.subject, record.id)
       byClient.add(record.client_id, record.id)
@@ -110,7 +113,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 
   function exchange(record: StoredRecord, version: string): boolean {
     sweep(sweptPerWrite)
-    if (records.get(record.id)?.version !== version) return false
+    const replaced = records.get(record.id)
+    if (replaced?.version !== version) return false
+    // A record may change its part: a stranger's client is the application's once that has saved it. What is there already is never refused.
+    counts[partOf(replaced)]--
+    counts[partOf(record)]++
     records.set(record.id, record)
     return true
   }
@@ -130,6 +137,32 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
         if (record !== undefined && (filter.client_id === undefined || record.client_id === filter.client_id)) yield record
       }
     },
+  }
+}
+
+/** The parts of the store. Each has a quota of its own. */
+type Part = 'tokens' | 'guards' | 'strangers'
+
+/** What has no end of its own is given one that every database can hold: see `client-records.ts`. */
+const never = 253_402_214_400
+
+/**
+ * The part that a record counts in. Nobody but the application makes an Authorization, or keeps a client for good; a stranger makes the store remember
+ * requests, clients with an end, and OAuth 1 credentials that nobody has agreed to.
+ */
+function partOf({ kind, expiresAt, data }: StoredRecord): Part {
+  switch (kind) {
+    case 'guard':
+      return 'guards'
+    case 'request':
+      return 'strangers'
+    case 'client':
+      return expiresAt < never ? 'strangers' : 'tokens'
+    case 'oauth1':
+      return data.stage === 'temporary' ? 'strangers' : 'tokens'
+    case 'alias':
+    case 'authorization':
+      return 'tokens'
   }
 }
 

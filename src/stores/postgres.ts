@@ -5,13 +5,17 @@
  *   create    INSERT … ON CONFLICT DO NOTHING       of two with one id, one gets its row back
  *   replace   UPDATE … WHERE id = … AND version = …  the second one waits for the first and then finds another version
  *
+ * A query without an answer is ended after `queryTimeout`, where the pool is one of `pg`: a connection that was lost without a word would else
+ * be waited for until the kernel gives it up, a quarter of an hour.
+ *
  * The pool must reach the primary. What is acknowledged survives a crash of the server while `synchronous_commit` is on, and a
  * failover while a synchronous standby exists.
  */
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
+import { checkStatement, creationBlock, lookStatement, readCheck, readLook } from './postgres-catalogue.js'
+import { inSchema, postgresStatements, tableNames } from './schema.js'
 import { serverTime } from './server-time.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
-import { tableNames, postgresSchema } from './schema.js'
 import {
   assertWhole,
   durableOptionNames,
@@ -20,9 +24,11 @@ import {
   readUpkeep,
   retrying,
   startSweeping,
+  watchBacklog,
   type DeleteExpiredOptions,
   type DurableStoreOptions,
   type SweepingOptions,
+  type SweptBatch,
 } from './upkeep.js'
 
 /** What is used of a pool: `pg`, PGlite, Neon and others have it. */
@@ -34,19 +40,43 @@ export interface PostgresPool {
 export interface PostgresStoreOptions extends DurableStoreOptions, SweepingOptions {
   /** The table, `name` or `schema.name`, of letters, digits and underscores. Default `oauth2_records`. */
   readonly table?: string
+  /**
+   * Milliseconds after which a query that has no answer is ended together with its connection, so that the pool makes a new one. Not below `storeTimeout`
+   * of the server. For pools of `pg`; other pools have to do it themselves. Default: `query_timeout` of the pool, else 5000.
+   */
+  readonly queryTimeout?: number
 }
 
 /** A {@link Store} in PostgreSQL. */
 export interface PostgresStore extends Store {
-  /** Creates the table and its indexes where they are missing. Can be run at any time, by several processes at once, under load. */
+  /**
+   * Looks for the table and its indexes, and creates what is missing, which alone needs the privilege CREATE. Can be run at any time, by several processes
+   * at once, under load.
+   */
   createTables(): Promise<void>
   /** Deletes a batch of records that ended more than a minute ago, and says how many. Waits for no request and lets none wait. */
   deleteExpired(options?: DeleteExpiredOptions): Promise<number>
+  /**
+   * Rejects with the reason where the store cannot work: no answer, a standby or read-only server, a clock that is more than 30 seconds away, a table that
+   * is missing or differs from the schema, a privilege that the role does not have. Warns of a missing index and of `synchronous_commit` off.
+   */
+  check(): Promise<void>
   /** Ends the timer of `sweepInterval`. The pool stays yours. */
   close(): void
 }
 
+/** What pools of `pg` have beside. */
+interface PgPool {
+  query(config: { text: string; values: unknown[]; query_timeout: number }): ReturnType<PostgresPool['query']>
+  readonly totalCount: number
+  readonly options: { readonly max?: unknown; readonly query_timeout?: unknown }
+  listenerCount?(event: string): unknown
+}
+
 const pageSize = 200
+
+/** Milliseconds for a batch of a sweep: nobody waits for it. */
+const sweepTimeout = 60_000
 
 /**
  * Makes a store in PostgreSQL 12 or newer.
@@ -54,14 +84,29 @@ const pageSize = 200
  * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions = {}): PostgresStore {
-  const upkeep = readUpkeep(options, [...durableOptionNames, 'table', 'sweepInterval'], 'postgresStore')
+  const upkeep = readUpkeep(options, [...durableOptionNames, 'table', 'sweepInterval', 'queryTimeout'], 'postgresStore')
   const names = tableNames(options.table)
   const statements = prepareStatements(names.table)
-  const time = serverTime(upkeep, async () => Number((await send(statements.time, []))[0]?.now))
+  const pgPool = isPgPool(pool) ? pool : undefined
+  const queryTimeout = readQueryTimeout(options.queryTimeout, pgPool)
+  let isUsed = false
+  const backlog = watchBacklog(options.sweepInterval, upkeep, async (instant) => (await send(statements.hasEnded, [instant])).length > 0)
+  const time = serverTime(upkeep, async () => {
+    const [row] = await send(statements.time, [])
+    backlog()
+    return Number(row?.now)
+  })
 
-  async function send(text: string, values: unknown[]): Promise<readonly Row[]> {
-    const { rows } = await pool.query(text, values)
+  async function send(text: string, values: unknown[], query_timeout = queryTimeout): Promise<readonly Row[]> {
+    if (!isUsed) beginUse()
+    const { rows } = await (pgPool === undefined ? pool.query(text, values) : pgPool.query({ text, values, query_timeout }))
     return rows as readonly Row[]
+  }
+
+  function beginUse(): void {
+    isUsed = true
+    if (pgPool?.listenerCount?.('error') !== 0) return
+    upkeep.warn("the pool has no listener for errors, so pg ends the process when an idle connection breaks: pool.on('error', () => {})")
   }
 
   /** Serialization failures and deadlocks were rolled back by the server, so they are tried again; nothing else is. */
@@ -72,14 +117,39 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
     }, isRolledBack)
   }
 
-  async function sweep(limit: number): Promise<number> {
-    const [row] = await send(statements.deleteExpired, [upkeep.clock() - graceSeconds, limit])
-    return Number(row?.deleted)
+  async function sweep(limit: number, from: number): Promise<SweptBatch> {
+    const [row] = await send(statements.deleteExpired, [upkeep.clock() - graceSeconds, limit, from], sweepTimeout)
+    return { deleted: Number(row?.deleted), reached: Number(row?.reached) }
   }
 
-  const stopSweeping = startSweeping(options.sweepInterval, sweep, upkeep.emit)
+  const look = async () => readLook((await send(lookStatement(names), []))[0])
+
+  async function createTables(): Promise<void> {
+    const { isThere, schema, missing } = await look()
+    if (isThere && missing.length === 0) return
+    const placed = schema === undefined ? names : inSchema(names, schema)
+    const { table, indexes } = postgresStatements(placed)
+    // Building an index takes as long as it takes.
+    const forever = 2 ** 31 - 1
+    await send(creationBlock(table, indexes.filter(([name]) => missing.includes(name)), placed.table), [], forever) // prettier-ignore
+    const after = await look()
+    if (after.missing.length === 0) return
+    throw new Error(`postgresStore: other relations have the names of these indexes of ${placed.table}: ${after.missing.join(', ')}`)
+  }
+
+  async function check(): Promise<void> {
+    const [[row]] = await Promise.all([send(checkStatement(names, options.sweepInterval !== undefined), []), time.compare()])
+    const { faults, warnings } = readCheck(row, names)
+    for (const warning of warnings) upkeep.warn(warning)
+    if (faults.length > 0) throw new Error(`postgresStore: ${faults.join('; ')}`)
+    await send(statements.get, ['check'])
+  }
+
+  const stopSweeping = startSweeping(options.sweepInterval, sweep, upkeep)
 
   return {
+    ...concurrencyOf(pgPool),
+    check,
     async get(id) {
       const [row] = await call(statements.get, [id])
       return row === undefined ? undefined : fromRow(row)
@@ -103,12 +173,10 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
         after = last
       }
     },
-    async createTables() {
-      await send(postgresSchema(names, 'block'), [])
-    },
+    createTables,
     async deleteExpired({ limit = 1000 } = {}) {
       assertWhole(limit, 'limit')
-      return sweep(limit)
+      return (await sweep(limit, 0)).deleted
     },
     close: stopSweeping,
   }
@@ -133,14 +201,35 @@ function prepareStatements(table: string) {
     listByClient: listBy('client_id'),
     // Rows that a request holds are left for the next batch. The array is made once, whatever plan is chosen.
     deleteExpired:
-      `WITH gone AS (DELETE FROM ${table} WHERE id = ANY (ARRAY(SELECT id FROM ${table} WHERE expires_at < $1 ` +
-      'ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING 1) SELECT count(*)::int AS deleted FROM gone',
+      `WITH gone AS (DELETE FROM ${table} WHERE id = ANY (ARRAY(SELECT id FROM ${table} WHERE expires_at < $1 AND expires_at >= $3 ` +
+      'ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)) RETURNING expires_at) ' +
+      'SELECT count(*)::int AS deleted, coalesce(max(expires_at), 0)::float8 AS reached FROM gone',
+    hasEnded: `SELECT 1 FROM ${table} WHERE expires_at < $1 ORDER BY expires_at LIMIT 1`,
     time: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   }
 }
 
-/** serialization_failure, deadlock_detected, and a server that does not take connections yet. */
+/** serialization_failure, deadlock_detected, a server that does not take connections yet, and one that takes no writes at the moment. */
+const rolledBack: readonly unknown[] = ['40001', '40P01', '57P03', '25006']
+
 function isRolledBack(error: unknown): boolean {
-  const code = errorMember(error, 'code')
-  return code === '40001' || code === '40P01' || code === '57P03'
+  return rolledBack.includes(errorMember(error, 'code'))
+}
+
+function isPgPool(pool: PostgresPool): pool is PostgresPool & PgPool {
+  const { totalCount, options } = pool as Partial<Omit<PgPool, 'query'>>
+  return typeof totalCount === 'number' && typeof options === 'object' && (options as unknown) !== null
+}
+
+function readQueryTimeout(asked: unknown, pool: PgPool | undefined): number {
+  const { query_timeout } = pool?.options ?? {}
+  if (asked === undefined) return typeof query_timeout === 'number' && query_timeout > 0 ? query_timeout : 5000
+  assertWhole(asked, 'postgresStore: queryTimeout')
+  return asked
+}
+
+/** More calls at once than connections would wait in the pool, where nobody sees whether anybody still waits for them. */
+function concurrencyOf(pool: PgPool | undefined): { concurrency?: number } {
+  const max = pool?.options.max
+  return typeof max === 'number' && max > 0 ? { concurrency: max } : {}
 }

@@ -12,7 +12,7 @@
  * What a crash or a failover takes back depends on how Redis is run: see {@link RedisStore.check} and `acknowledgedBy`.
  */
 import { createHash } from 'node:crypto'
-import { sha256 } from '../secrets.js'
+import { randomText, sha256 } from '../secrets.js'
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { acknowledgedWrites, type Acknowledgement } from './redis-acknowledgement.js'
 import type { SendCommand } from './redis-command.js'
@@ -30,7 +30,7 @@ export interface RedisStoreOptions extends DurableStoreOptions {
   /** Demands that replicas have each write before it is answered. Default: none has to. */
   readonly acknowledgedBy?: Acknowledgement
   /**
-   * True: a server that does not answer INFO, or does not say how it evicts, is used all the same. If it evicts, used codes and revoked tokens
+   * True: a server that does not answer INFO or TIME, or does not say how it evicts, is used all the same. If it evicts, used codes and revoked tokens
    * come back to life. Default false.
    */
   readonly allowUncheckedServer?: boolean
@@ -40,7 +40,8 @@ export interface RedisStoreOptions extends DurableStoreOptions {
 export interface RedisStore extends Store {
   /**
    * Inspects the server, from `INFO`, as the first call of a verb would: rejects when it evicts keys (any `maxmemory-policy` but
-   * `noeviction`) or is a replica, warns when it keeps no append-only file. Until it has passed every verb throws.
+   * `noeviction`) or is a replica, warns when it keeps no append-only file. Until that has passed every verb throws. Then writes a probe that lives
+   * for a minute, and reads it, by every command that the verbs use: rejects where one is refused, or the memory is full.
    */
   check(): Promise<void>
 }
@@ -60,6 +61,12 @@ local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if last[2] then redis.call('EXPIREAT', KEYS[1], last[2]) end
 return 1`
 
+/** A connection carries any number of commands at once; they wait in the server, for microseconds each. */
+const concurrency = 512
+
+const probeSize = 16
+const probeLifetime = 60
+
 const optionNames = [...durableOptionNames, 'sendCommand', 'prefix', 'acknowledgedBy', 'allowUncheckedServer']
 
 /**
@@ -72,7 +79,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   const { sendCommand, prefix = 'oauth2:', acknowledgedBy, allowUncheckedServer = false } = options
   if (typeof sendCommand !== 'function') throw new TypeError('redisStore: sendCommand must be a function (args, key) => reply')
   if (typeof prefix !== 'string' || /[{}]/.test(prefix)) throw new TypeError('redisStore: prefix must be a text without braces')
-  const health: RedisHealth = healthOf(upkeep, (args) => sendCommand(args, prefix), allowUncheckedServer)
+  const health: RedisHealth = healthOf(upkeep, sendCommand, prefix, allowUncheckedServer)
   const write = acknowledgedBy === undefined ? sendCommand : acknowledgedWrites(acknowledgedBy, prefix)
 
   /** A server that is loading, or is no primary, did not run the command. A command whose fate is unknown is not repeated. */
@@ -110,9 +117,25 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     return value === null || value === undefined ? undefined : parse(value, id)
   }
 
+  /** Every command of the verbs, on keys that nothing else uses: an ACL may allow some and refuse others. */
+  async function probe(): Promise<void> {
+    const name = `${prefix}probe:${randomText(probeSize)}`
+    const [key, list] = [`${name}:record`, `${name}:list`]
+    const [first, second] = [`${startOf('first')}0]`, `${startOf('second')}0]`]
+    const end = String(Math.floor(Date.now() / 1000) + probeLifetime)
+    await call(write, ['SET', key, first, 'NX', 'EXAT', end], key)
+    const isReplaced = Number(await run(scripts.replace, key, startOf('first'), second, end)) === 1
+    await run(scripts.index, list, 'member', end, '0')
+    scanned(await call(sendCommand, ['ZSCAN', list, '0', 'COUNT', '100'], list))
+    const read = await call(sendCommand, ['GET', key], key)
+    if (!isReplaced || String(read) !== second) throw new Error('redisStore: a probe that was written could not be read')
+  }
+
   return {
+    concurrency,
     async check() {
       await health.inspect()
+      await probe()
     },
     async get(id) {
       await health.passed()

@@ -11,7 +11,7 @@ export interface TableNames {
   readonly bySubject: string
   readonly byClient: string
   readonly byExpiry: string
-  /** Before the name of an index, to look it up: `"schema".`, or nothing. */
+  /** Before the name of the table: `"schema".`, or nothing. */
   readonly schema: string
 }
 
@@ -24,7 +24,15 @@ export function tableNames(table: string = defaultTable): TableNames {
   const match = typeof table === 'string' ? nameGrammar.exec(table) : null
   if (match === null) throw new TypeError('table must be a name, or schema.name, of letters, digits and underscores')
   const [, schema, name = ''] = match
-  const prefix = schema === undefined ? '' : `"${schema}".`
+  return namesIn(schema === undefined ? '' : `"${schema}".`, name)
+}
+
+/** The same table in a schema whose quoted name the database has answered. */
+export function inSchema({ table, schema }: TableNames, quoted: string): TableNames {
+  return namesIn(`${quoted}.`, table.slice(schema.length + 1, -1))
+}
+
+function namesIn(prefix: string, name: string): TableNames {
   return {
     table: `${prefix}"${name}"`,
     bySubject: `"${name}_subject"`,
@@ -42,33 +50,42 @@ function indexesOf({ table, bySubject, byClient, byExpiry }: TableNames): readon
   ]
 }
 
-/**
- * The schema for PostgreSQL: as statements to read and to migrate with, or as one block for any driver.
- *
- * The block looks for an index before it creates it, because CREATE INDEX IF NOT EXISTS locks the table first and asks later.
- */
-export function postgresSchema(names: TableNames, form: 'statements' | 'block' = 'statements'): string {
+/** Name and type of each column in PostgreSQL, and whether every record has it. */
+export const postgresColumns: readonly (readonly [name: string, type: string, isRequired: boolean])[] = [
+  ['id', 'text', true],
+  ['version', 'text', true],
+  ['kind', 'text', true],
+  ['client_id', 'text', false],
+  ['subject', 'text', false],
+  ['expires_at', 'bigint', true],
+  ['document', 'json', true],
+]
+
+/** The statements that make the table and its indexes in PostgreSQL. */
+export function postgresStatements(names: TableNames): {
+  readonly table: string
+  readonly indexes: readonly (readonly [name: string, create: string])[]
+} {
   // Texts are compared byte for byte, which is also the cheapest order.
-  const table = `CREATE TABLE IF NOT EXISTS ${names.table} (
-  id text COLLATE "C" PRIMARY KEY,
-  version text COLLATE "C" NOT NULL,
-  kind text COLLATE "C" NOT NULL,
-  client_id text COLLATE "C",
-  subject text COLLATE "C",
-  expires_at bigint NOT NULL,
-  document json NOT NULL
-)`
-  if (form === 'statements') {
-    return [table, ...indexesOf(names).map(([name, on]) => `CREATE INDEX IF NOT EXISTS ${name} ON ${on}`)]
-      .map((sql) => `${sql};\n`)
-      .join('')
-  }
-  const indexes = indexesOf(names).map(([name, on]) => {
-    return `IF to_regclass('${names.schema}${name}') IS NULL THEN CREATE INDEX IF NOT EXISTS ${name} ON ${on}; END IF;`
+  const columns = postgresColumns.map(([name, type, isRequired]) => {
+    const constraint = name === 'id' ? ' PRIMARY KEY' : isRequired ? ' NOT NULL' : ''
+    return `  ${name} ${type}${type === 'text' ? ' COLLATE "C"' : ''}${constraint}`
   })
-  // Two processes that create at once would meet in the catalogue; the lock lasts as long as the block.
-  return `DO $schema$ BEGIN PERFORM pg_advisory_xact_lock(hashtext('oauth2-token-handler')); ${table}; ${indexes.join(' ')} END $schema$`
+  // Records come and go; by default autovacuum waits until a fifth of the table is dead.
+  const table = `CREATE TABLE IF NOT EXISTS ${names.table} (\n${columns.join(',\n')}\n) WITH (autovacuum_vacuum_scale_factor = 0.02)`
+  const indexes = indexesOf(names).map(([name, on]) => [name.slice(1, -1), `CREATE INDEX IF NOT EXISTS ${name} ON ${on}`] as const)
+  return { table, indexes }
 }
+
+/** The schema for PostgreSQL, as statements to read and to migrate with. */
+export function postgresSchema(names: TableNames): string {
+  const { table, indexes } = postgresStatements(names)
+  return [table, ...indexes.map(([, create]) => create)].map((sql) => `${sql};\n`).join('')
+}
+
+/** The columns in SQLite, as its catalogue has them. */
+export const sqliteColumns =
+  'id TEXT NOT NULL PRIMARY KEY, version TEXT NOT NULL, kind TEXT NOT NULL, client_id TEXT, subject TEXT, expires_at INTEGER NOT NULL, document TEXT NOT NULL'
 
 /** The schema for SQLite. */
 export function sqliteSchema(names: TableNames): readonly string[] {

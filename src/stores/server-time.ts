@@ -43,7 +43,7 @@ export function serverTime({ clock, clockTolerance, emit }: Upkeep, ask: () => P
     if (isOff && !isTold) {
       emit({
         type: 'warning',
-        reason: `the clock of the database server is ${Math.round(difference)} seconds away from the one of this process`,
+        reason: `the clock of the database server is ${inWords(difference)} the one of this process`,
       })
     }
     isTold = isOff
@@ -64,4 +64,10 @@ export function serverTime({ clock, clockTolerance, emit }: Upkeep, ask: () => P
       assertClose()
     },
   }
+}
+
+/** As in `39 seconds behind`. */
+function inWords(difference: number): string {
+  const seconds = Math.round(Math.abs(difference))
+  return `${seconds} ${seconds === 1 ? 'second' : 'seconds'} ${difference < 0 ? 'behind' : 'ahead of'}`
 }

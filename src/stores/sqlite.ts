@@ -7,7 +7,7 @@
  * Give the store a connection of its own: a transaction that the application has open there would hold what the store writes.
  */
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
-import { sqliteSchema, tableNames } from './schema.js'
+import { sqliteColumns, sqliteSchema, tableNames, type TableNames } from './schema.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import {
   assertWhole,
@@ -16,6 +16,7 @@ import {
   readUpkeep,
   retrying,
   startSweeping,
+  watchBacklog,
   type DeleteExpiredOptions,
   type DurableStoreOptions,
   type SweepingOptions,
@@ -47,6 +48,11 @@ export interface SqliteStore extends Store {
   createTables(): Promise<void>
   /** Deletes a batch of records that ended more than a minute ago, and says how many. */
   deleteExpired(options?: DeleteExpiredOptions): Promise<number>
+  /**
+   * Rejects with the reason where the store cannot work: a file that cannot be read or written, a lock that lasts, a table that is missing or has other
+   * columns. Warns of a missing index.
+   */
+  check(): Promise<void>
   /** Ends the timer of `sweepInterval`. The connection stays yours. */
   close(): void
 }
@@ -80,15 +86,35 @@ export function sqliteStore(database: SqliteDatabase, options: SqliteStoreOption
 
   /** A busy database did nothing, so the call is repeated. */
   function call<T>(work: () => T): Promise<T> {
-    return retrying(async () => work(), isBusy)
+    return retrying(async () => {
+      const answer = work()
+      backlog()
+      return answer
+    }, isBusy)
   }
 
   const sweep = async (limit: number) =>
     Number((await call(() => statement(texts.deleteExpired).run(upkeep.clock() - graceSeconds, limit))).changes)
 
-  const stopSweeping = startSweeping(options.sweepInterval, sweep, upkeep.emit)
+  const backlog = watchBacklog(options.sweepInterval, upkeep, async (instant) => isRow(statement(texts.hasEnded).get(instant)))
+
+  async function check(): Promise<void> {
+    const { columns, indexes } = await call(() => catalogueOf(database, names))
+    for (const index of [names.bySubject, names.byClient, names.byExpiry]) {
+      if (!indexes.includes(index.slice(1, -1)))
+        upkeep.warn(`${names.table} has no index ${index}: every search for it reads the whole table; call createTables()`)
+    }
+    if (columns === '') throw new Error(`sqliteStore: there is no table ${names.table}; call createTables()`)
+    if (columns !== sqliteColumns) throw new Error(`sqliteStore: the columns of ${names.table} are ${columns}, not ${sqliteColumns}`)
+    // Takes the lock of a write, and fails where the file or the connection is read-only; changes nothing.
+    await call(() => statement(texts.replace).run('', '', null, null, 0, '', 'check', ''))
+    await call(() => statement(texts.get).get('check'))
+  }
+
+  const stopSweeping = startSweeping(options.sweepInterval, async (limit) => ({ deleted: await sweep(limit) }), upkeep)
 
   return {
+    check,
     async get(id) {
       const row = await call(() => statement(texts.get).get(id))
       return isRow(row) ? fromRow(row) : undefined
@@ -141,7 +167,21 @@ function statementTexts(table: string) {
     listBySubject: listBy('subject'),
     listByClient: listBy('client_id'),
     deleteExpired: `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
+    hasEnded: `SELECT 1 FROM ${table} WHERE expires_at < ? LIMIT 1`,
   }
+}
+
+/** The columns of the table, as in {@link sqliteColumns} and empty where it is missing, and the names of its indexes. */
+function catalogueOf(database: SqliteDatabase, { table }: TableNames): { columns: string; indexes: readonly string[] } {
+  const name = table.slice(1, -1)
+  const column = `name || ' ' || upper(type) || CASE WHEN "notnull" THEN ' NOT NULL' ELSE '' END || CASE WHEN pk THEN ' PRIMARY KEY' ELSE '' END`
+  const columns = database.prepare(`SELECT coalesce(group_concat(${column}, ', '), '') AS list FROM pragma_table_info('${name}')`).get()
+  const indexes = database.prepare(`SELECT coalesce(group_concat(name, ','), '') AS list FROM pragma_index_list('${name}')`).get()
+  return { columns: listIn(columns), indexes: listIn(indexes).split(',') }
+}
+
+function listIn(row: unknown): string {
+  return isRow(row) && typeof row.list === 'string' ? row.list : ''
 }
 
 function isRow(value: unknown): value is Row {

@@ -45,6 +45,13 @@ export interface Store {
    * is not passed over in silence, but listed as it is, or with the format 0.
    */
   list(filter: ListFilter): AsyncIterable<StoredRecord>
+  /**
+   * Optional. Resolves where the store can do all of its work now, and rejects with the reason where it cannot: for a health check, and before
+   * the first request. Changes no record.
+   */
+  check?(): Awaitable<void>
+  /** Optional. How many calls make sense at once, as the size of a pool of connections. Default 64; the option `storeConcurrency` goes before it. */
+  readonly concurrency?: number
 }
 
 /** Whose Authorizations to list. */

@@ -25,6 +25,11 @@ export interface ClaimsOptions {
 }
 
 const protectedClaims: readonly string[] = ['iss', 'exp', 'nbf', 'sub', 'client_id', 'iat', 'jti', 'scope', 'sub_type']
+/** The option that is meant by an application that sets a protected claim. */
+const optionOfClaim: ReadonlyMap<string, string> = new Map([
+  ['iss', 'it is the option issuer'],
+  ['exp', 'it follows from the option accessTokenLifetime'],
+])
 const jtiSize = 22
 
 /**
@@ -45,7 +50,11 @@ function readStaticClaims(claims: JsonObject, where: string): JsonObject {
   const own = plainClaims(claims)
   if (own === undefined) throw new ConfigurationError(`${where}: claims must be an object of plain JSON, or a function of the token`)
   const taken = protectedClaims.find((name) => name in claims)
-  if (taken !== undefined) throw new ConfigurationError(`${where}: claims must not hold "${taken}", which the server sets itself`)
+  if (taken !== undefined) {
+    const option = optionOfClaim.get(taken)
+    const remedy = option === undefined ? '' : `; ${option}`
+    throw new ConfigurationError(`${where}: claims must not hold "${taken}", which the server sets itself${remedy}`)
+  }
   if ('aud' in claims) throw new ConfigurationError(`${where}: claims must not hold "aud"; it is the option audience`)
   return own
 }

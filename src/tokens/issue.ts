@@ -86,7 +86,7 @@ export interface IssuedTokens {
  *
  * @throws ServerError when a function of the application answers something that cannot be sent.
  */
-export function issueTokens(order: TokenOrder, policy: IssuingPolicy): Awaitable<IssuedTokens> {
+export function mintTokens(order: TokenOrder, policy: IssuingPolicy): Awaitable<IssuedTokens> {
   const claims = tokenClaims(order, policy)
   return whenThere(policy.accessTokenFormat.issue(claims), (text) => {
     const minted = rememberAccessToken(order, policy, assertSendable(text, 'accessTokens'), claims)
@@ -176,7 +176,10 @@ function aliases(
   const forAccess = accessTokenFormat.read === undefined ? [{ text: access_token, authorization_id, expiresAt: claims.expiresAt }] : []
   if (refreshTokens === undefined || text === undefined || isNew !== true || head === undefined) return forAccess
   // It is kept as long as the Authorization can live, so that a use of an old one is known for what it is.
-  const expiresAt = Math.max(authorization.expiresAt, authorization.createdAt + refreshTokenLifetime)
+  const expiresAt = Math.max(
+    authorization.expiresAt,
+    authorization.createdAt + (claims.client.refreshTokenLifetime ?? refreshTokenLifetime),
+  )
   return [...forAccess, { text, authorization_id, generation: head.generation, expiresAt }]
 }
 
@@ -241,7 +244,7 @@ function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, authorizatio
   const action = order.refreshToken
   if (action === undefined || authorization === undefined) return { authorization }
   if (action.step === 'repeat') return { authorization, text: action.successor }
-  const expiresAt = Math.min(order.now + policy.refreshTokenIdleLifetime, authorization.createdAt + policy.refreshTokenLifetime)
+  const expiresAt = refreshTokenEnd(order, policy, authorization)
   if (action.step === 'begin') {
     return withNewHead(order, policy, authorization, { key: randomText(secretSize), generation: 0, expiresAt }, undefined)
   }
@@ -251,6 +254,12 @@ function stepRefreshToken(order: TokenOrder, policy: IssuingPolicy, authorizatio
   if (action.step === 'keep') return { authorization: withRefreshToken(authorization, { key, generation, hash, expiresAt }) }
   const replaced = { state, presented: action.presented }
   return withNewHead(order, policy, authorization, { key, generation: generation + 1, expiresAt }, replaced)
+}
+
+/** The client's own lifetimes go before the server's. */
+function refreshTokenEnd({ now, client }: TokenOrder, policy: IssuingPolicy, { createdAt }: Authorization): number {
+  const { refreshTokenLifetime = policy.refreshTokenLifetime, refreshTokenIdleLifetime = policy.refreshTokenIdleLifetime } = client
+  return Math.min(now + refreshTokenIdleLifetime, createdAt + refreshTokenLifetime)
 }
 
 /** A refresh token before its text is written. */

@@ -77,7 +77,7 @@ function bodyFault({ bodyhash }: MacCredentials, { rawBody }: ProtocolRequest): 
 }
 
 function timeFault({ ts, nonce }: MacCredentials, { issuedAt }: PresentedToken, now: number): string | undefined {
-  // draft -00 §3.1: the age of the credentials in seconds; draft -01 §3.1: seconds since the epoch
+  // draft -00 §3.1: the age of the credentials in seconds, with a fraction or without; draft -01 §3.1: seconds since the epoch
   const at = ts === undefined ? issuedAt + Number(nonce.slice(0, nonce.indexOf(':'))) : Number(ts)
   return Math.abs(now - at) > staleAfter ? 'stale timestamp' : undefined
 }
@@ -95,6 +95,9 @@ async function nonceFault(
 const attributeList = /^ *mac +((?:[a-z]+="[\x20-\x21\x23-\x5b\x5d-\x7e]*" *(?:, *|$))+)$/i
 const attribute = /([a-z]+)="([^"]*)"/gi
 
+// Draft -00 §3.1 counts whole seconds; oauthlib writes microseconds behind a point. age = 1*12DIGIT [ "." 1*6DIGIT ]
+const agedNonce = /^[0-9]{1,12}(?:\.[0-9]{1,6})?:.+$/
+
 const attributeNames = new Set(['id', 'ts', 'nonce', 'bodyhash', 'ext', 'mac'])
 
 function readCredentials(header: string): MacCredentials | undefined {
@@ -106,7 +109,7 @@ function readCredentials(header: string): MacCredentials | undefined {
   // Each at most once, and none beside those that the MAC covers
   const isStrict = values.size === attributes.length && [...values.keys()].every((name) => attributeNames.has(name))
   if (!isStrict || id === undefined || nonce === undefined || signature === undefined) return undefined
-  const isDated = ts === undefined ? /^[0-9]{1,12}:.+$/.test(nonce) : /^[1-9][0-9]{0,11}$/.test(ts) && nonce !== ''
+  const isDated = ts === undefined ? agedNonce.test(nonce) : /^[1-9][0-9]{0,11}$/.test(ts) && nonce !== ''
   return isDated ? { id, ts, nonce, bodyhash, ext, mac: signature } : undefined
 }
 
@@ -160,7 +163,7 @@ export interface MacRequest {
 /** The header fields with which a client uses a MAC token. Draft -01, unless `nonce` has the form of draft -00. */
 export function macHeader(request: MacRequest): { Authorization: string } {
   const { id, key, method, url, algorithm = issuedAlgorithm, nonce = randomText(16), ext, body } = request
-  const isFirstDraft = request.ts === undefined && /^[0-9]+:./.test(nonce)
+  const isFirstDraft = request.ts === undefined && agedNonce.test(nonce)
   const ts = isFirstDraft ? undefined : String(request.ts ?? Math.floor(Date.now() / 1000))
   const bodyhash = isFirstDraft && body !== undefined ? hashBody(body, algorithm) : undefined
   const signed = normalisedRequest({ ts, nonce, bodyhash, ext }, method, targetOf(url), new URL(url))

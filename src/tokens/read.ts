@@ -5,7 +5,7 @@
  * 2. A reference is looked up in its Authorization: one `get`.
  * 3. Expired, revoked, unknown, another server's: all the same nothing.
  */
-import { findAccessToken, isTokenLive, type Authorization, type JsonObject } from '../authorization.js'
+import { findAccessToken, isLive, isTokenLive, type Authorization, type JsonObject } from '../authorization.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
 import { parseRefreshToken, type RefreshTokenText } from '../credentials.js'
 import type { Scope } from '../scope.js'
@@ -104,14 +104,31 @@ export function readAccessToken(text: string, policy: ReadingPolicy, checkRevoca
   })
 }
 
+/**
+ * Whether an access token of an Authorization that was read already may still be used: the same answer for every format.
+ *
+ * @throws TemporarilyUnavailable when the store fails.
+ */
+export function isAccessTokenLive(text: string, authorization: Authorization, policy: ReadingPolicy, now: number): Awaitable<boolean> {
+  if (policy.accessTokenFormat.kind === 'reference') return findAccessToken(authorization, text, now) !== undefined
+  return whenThere(identifyAccessToken(text, policy), (reading) => {
+    // One that is encrypted to somebody else cannot be revoked here, except with its Authorization.
+    if (reading?.kind === 'sealed') return isLive(authorization, now)
+    return reading?.kind === 'self-contained' && !hasEnded(reading, policy, now) && isTokenLive(authorization, reading.jti, now)
+  })
+}
+
+function hasEnded({ issuedAt, expiresAt }: SelfContainedReading, { notBefore }: ReadingPolicy, now: number): boolean {
+  return now >= expiresAt || (notBefore !== undefined && issuedAt < notBefore)
+}
+
 function activeToken(
   reading: SelfContainedReading,
   policy: ReadingPolicy,
   checkRevocation: boolean,
   now: number,
 ): Awaitable<ActiveAccessToken | undefined> {
-  const isTooOld = policy.notBefore !== undefined && reading.issuedAt < policy.notBefore
-  if (isTooOld || now >= reading.expiresAt) return undefined
+  if (hasEnded(reading, policy, now)) return undefined
   const isStanding = !checkRevocation || isUnrevoked(reading, policy, now)
   return whenThere(isStanding, (isActive) => (isActive ? selfContainedToken(reading) : undefined))
 }

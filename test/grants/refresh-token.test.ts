@@ -142,7 +142,7 @@ describe('the retry of a client that lost the answer', () => {
     const { version } = await recordOf(store, before.refresh_token)
     server.now += 10
     expect(await server.refresh(before.refresh_token)).toMatchObject(invalidGrant)
-    expect(reasons(server)).toEqual(['the authorization was revoked or has expired'])
+    expect(reasons(server)).toEqual(['the authorization has expired'])
     expect((await recordOf(store, before.refresh_token)).version).toBe(version)
   })
 

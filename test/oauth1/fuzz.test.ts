@@ -23,7 +23,8 @@ import {
 } from './support.js'
 
 const numRuns = sizes.fuzzCases
-const server = oauth1Server({ onEvent: () => undefined })
+// More temporary credentials than one network may hold, and nobody agrees to them.
+const server = oauth1Server({ onEvent: () => undefined, temporaryCredentialsShare: 1_073_741_824 })
 const { options } = server
 
 /** SECURITY I7: a registered answer, nothing echoed, nothing granted. */

@@ -59,7 +59,10 @@ const shared = [
   'stores/store',
   'stores/memory',
   'events',
+  'failed-authentication',
   'option-checks',
+  'shared-room',
+  'subject',
   'within-time',
   'wire',
 ]

@@ -68,7 +68,8 @@ test('O1 oauth1TokenGrant: a proof works once, and only for the request that it 
   expect(await errorOf({ ...fresh(), url: `${url}?tenant=a` })).toBe('invalid_grant')
   expect(await errorOf({ ...fresh(), body: String(fresh().body).replace('read', 'write') })).toBe('invalid_grant')
   expect(await errorOf({ ...fresh(), body: String(fresh().body).replace('&empty=', '') })).toBe('invalid_grant')
-  expect(await errorOf(request(token, [], { timestamp: start - 601 }))).toBe('invalid_grant')
+  // SO3: whoever signed rightly is told of a stale timestamp
+  expect(await errorOf(request(token, [], { timestamp: start - 601 }))).toBe('invalid_request')
   expect(await errorOf(request({ ...token, oauth_token_secret: 'wrong' }))).toBe('invalid_grant')
   expect(await errorOf(request({ ...token, oauth_token: 'unknown' }))).toBe('invalid_grant')
   expect(await errorOf(request(token, [], { protocol: { oauth_nonce: undefined } }))).toBe('invalid_request')

@@ -28,6 +28,8 @@ export const sizes = {
   heldTokens: size(20_000, 100_000, 100_000),
   /** Revocations amidst busy loops. */
   revocations: size(5, 20, 20),
+  /** Requests of strangers: so many pushed requests, as many documents over a tenth as many hosts, half as many registrations. */
+  strangers: size(1_000, 100_000),
   /** Workers that are killed, and restarts of a database, under load. */
   kills: size(10, 500),
   crashes: size(2, 50),

@@ -6,6 +6,7 @@ import {
   AccessDenied,
   authorizationHandler,
   authorizationResponse,
+  createMetadataResponse,
   InvalidClient,
   OAuthError,
   type AuthorizationRequest,
@@ -154,15 +155,19 @@ describe('M6 decide', () => {
         logo_uri: undefined,
         policy_uri: undefined,
         tos_uri: undefined,
+        isStranger: false,
+        documentHost: undefined,
         redirectHost: 'client.example',
         isLoopbackOnly: false,
       },
       redirect_uri,
       scope: ['read', 'write', 'admin'],
       resource: [],
+      request_uri: undefined,
       parameters: expect.objectContaining({ login_hint: 'alice', state: 'state of web' }),
       url: path,
       confirmation: expect.stringMatching(/^[\w-]{43}$/),
+      isAskedAgain: false,
     })
   })
 
@@ -218,10 +223,10 @@ describe('M6 decide', () => {
   })
 
   test.each([{ subject: '' }, {}, true, null, { subject: 7 }])('M6 a decision that is none, %j, gives no code', async (decision) => {
-    const { browser } = await start(() => decision as unknown as { subject: string })
-    const { answer } = await browser.decide(authorizePath())
-    expect(answer).not.toHaveProperty('code')
-    expect(['server_error', 'access_denied']).toContain(answer.error)
+    const { browser, server } = await start(() => decision as unknown as { subject: string })
+    const { answer } = await browser.go(authorizePath())
+    expect(answer).toMatchObject({ error: 'server_error', state: 'state of web' })
+    expect(server.events.at(-1)?.reason).toBe('decide returned neither undefined nor a subject')
   })
 
   test('M6 a page of the application, with the confirmation of the request', async () => {
@@ -233,7 +238,7 @@ describe('M6 decide', () => {
     const { browser, server } = await start(decide)
     const path = authorizePath({ scope: 'read write' })
     const { fields } = await browser.go(path)
-    const { answer } = await browser.post(path, fields)
+    const { answer } = await browser.post(path, { ...fields, decision: 'allow' })
     expect((await server.token(exchange(answer.code ?? ''), basic(web))).json.scope).toBe('read')
   })
 })
@@ -253,7 +258,7 @@ describe('M6 failures of the world', () => {
     const server = { ...rest, issuer, trustProxy: () => true, store: storeWithout('get') }
     const { url } = await resources.listen(authorizationHandler(server, alice))
     const { status, headers } = await new Browser(url).go(authorizePath())
-    expect([status, headers['retry-after']]).toEqual([503, '1'])
+    expect([status, headers['retry-after']]).toEqual([503, expect.stringMatching(/^[1-3]$/)])
   })
 
   test('M6 an answer that was given already, and a proxy rule that throws, crash nothing', async () => {
@@ -299,6 +304,30 @@ describe('M7 authorizationResponse', () => {
     const { options } = testServer({ clients: [{ ...native, redirect_uris: [uri] }] })
     const url = await authorizationResponse(options, { ...request, client_id: 'native', redirect_uri: uri, subject: 'alice' })
     expect(url).toMatch(/^https:\/\/client\.example\/cb\?tenant=a&code=[^&]+&state=s%26%3D%23$/)
+  })
+
+  test('U14 state that never came is left out, and one that is empty likewise', async () => {
+    const { options } = testServer({ issuer })
+    const { state: _state, ...rest } = request
+    for (const answer of [{ subject: 'alice' }, { error: new AccessDenied() }])
+      expect(await authorizationResponse(options, { ...rest, ...answer })).not.toContain('state')
+    const site = await startSite(resources)
+    expect((await site.browser().decide(authorizePath({ state: '' }))).location).not.toContain('state')
+  })
+
+  test('U14 the metadata promise iss where a handler of ours answers, or the option says so, and nowhere else', async () => {
+    const promised = (server: ServerOptions) =>
+      (
+        JSON.parse(createMetadataResponse(server, { method: 'GET', url: '/', headers: {} }).body) as {
+          authorization_response_iss_parameter_supported?: boolean
+        }
+      ).authorization_response_iss_parameter_supported
+    const { options: byHand } = testServer({ issuer })
+    expect(promised(byHand)).toBeUndefined()
+    authorizationHandler(byHand, alice)
+    expect(promised(byHand)).toBe(true)
+    expect(promised(testServer({ issuer, endpoints: { authorization: '/consent' } }).options)).toBe(true)
+    expect(promised((await startSite(resources)).server.options)).toBe(true)
   })
 
   test('M7 the site answers with iss where the request is wrong, too', async () => {

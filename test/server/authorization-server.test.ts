@@ -49,7 +49,7 @@ describe('M12 metadata', () => {
       pushed_authorization_request_endpoint: `${issuer}/oauth2/par`,
       authorization_response_iss_parameter_supported: true,
       protected_resources: [mcp],
-      scopes_supported: ['read', 'write', 'admin'],
+      scopes_supported: ['read', 'write', 'admin', 'offline_access'],
       response_types_supported: ['code'],
       response_modes_supported: ['query'],
       grant_types_supported: ['authorization_code', 'refresh_token', 'client_credentials'],

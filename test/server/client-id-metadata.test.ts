@@ -114,7 +114,10 @@ describe('which document is believed', () => {
       client_uri: 'https://client.example/',
       redirect_uris: whole.redirect_uris,
       grant_types: whole.grant_types,
+      response_types: ['code'],
       token_endpoint_auth_method: 'none',
+      scope: ['read', 'write', 'admin'],
+      defaultScope: ['read', 'write', 'admin'],
     })
     expect(client).toMatchObject({ introspect: false, require_pkce: true, disabled: false, isPublic: true })
   })
@@ -143,10 +146,10 @@ describe('how long it is believed', () => {
     [{ 'cache-control': 'max-age=3600, no-cache' }, 300],
     [{ 'cache-control': 'max-age=-5' }, 300],
     [{ 'cache-control': 'max-age=much' }, 300],
-  ])('M10 with %j for %d seconds', async (headers, lifetime) => {
+  ])('M10 with %j for %d seconds, once somebody has authorised it', async (headers, lifetime) => {
     const subject = documented()
     subject.headers = headers
-    await subject.ask()
+    await subject.server.code({ client_id })
     subject.document = { ...whole, client_name: 'Changed' }
     subject.server.now += lifetime - 1
     expect([await subject.ask(), subject.fetched.length]).toEqual([{ name: 'Documented' }, 1])

@@ -1,6 +1,6 @@
 /** The pages of the authorization endpoint: what a client wrote about itself is text there, and nothing else. */
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { authorizationHandler, type ClientMetadata, type ServerOptions } from '../../src/index.js'
+import { authorizationHandler, type AuthorizationRequest, type ClientMetadata, type ServerOptions } from '../../src/index.js'
 import { native, testServer, web } from '../support/server.js'
 import { Resources } from '../support/wire.js'
 import { authorizePath, startSite } from './site.js'
@@ -30,7 +30,6 @@ describe('M6 the consent page', () => {
     ['quotes', `"onclick='x'&amp;`, '&quot;onclick=&#39;x&#39;&amp;amp;'],
     ['replacement patterns', `$& $' $\` $1 $$`, '$&amp; $&#39; $` $1 $$'],
     ['our placeholders', '{host} {client}', '{host} {client}'],
-    ['a turned direction', '\u202Egnikcah', '\u202Egnikcah'],
   ])('M6 %s in a name is text', async (_what, client_name, shown) => {
     const body = await pageOf({ ...web, client_name })
     expect(body).toContain(`<p><strong dir="auto">${shown}</strong> asks for access to your account.</p>`)
@@ -59,6 +58,66 @@ describe('M6 the consent page', () => {
     expect(await pageOf({ ...native, redirect_uris: ['https://bücher.example/'].map((uri) => new URL(uri).href) })).toContain(
       'xn--bcher-kva.example',
     )
+  })
+
+  test.each([
+    ['an override of direction', 'Google\u202Egnp.evil', 'Googlegnp.evil'],
+    ['isolates and marks', '\u2067a\u200Eb\u2069\u061C', 'ab'],
+    ['what has no width', 'Goo\u200Bgle\u2060\uFEFF\u00AD', 'Google'],
+    ['controls', 'a\u0000b\u001b[2J\nc\u0085', 'ab[2Jc'],
+    ['tags', 'Bank\u{e0041}\u{e007f}', 'Bank'],
+    ['nothing that can be seen', '\u200B\u3164\u00A0 ', 'web'],
+  ])('V6 %s in a name is not on the page, nor told to a page of the application', async (_what, client_name, shown) => {
+    let told = ''
+    const authorize = ({ client }: AuthorizationRequest) => ((told = client.name), { subject: 'alice' })
+    const body = await pageOf({ ...web, client_name }, { authorize })
+    expect(body).toContain(`<p><strong dir="auto">${shown}</strong> asks for access to your account.</p>`)
+    expect(told).toBe(shown)
+  })
+
+  test('V6 a name that registered itself, or stands in a document, likewise; and addresses of pages are escaped', async () => {
+    let told: AuthorizationRequest['client'] | undefined
+    const authorize = ({ client }: AuthorizationRequest) => ((told = client), { subject: 'alice' })
+    const client_name = 'Google\u202Egnp.evil'
+    const members = {
+      client_name,
+      client_uri: 'https://client.example/\u202Egnp',
+      policy_uri: 'https:evil.example',
+      redirect_uris: ['https://client.example/'],
+    }
+    const fetch = (client_id: string) => Promise.resolve({ document: { client_id, ...members }, headers: {} })
+    const site = await startSite(resources, { clientIdMetadataDocuments: { fetch } }, { authorize })
+    const path = authorizePath({ client_id: 'https://client.example/c.json', redirect_uri: 'https://client.example/' })
+    expect((await site.browser().go(path)).body).toContain('<strong dir="auto">Googlegnp.evil</strong>')
+    expect(told).toMatchObject({ uri: 'https://client.example/%E2%80%AEgnp', policy_uri: undefined })
+  })
+
+  test('U25 X17 names the host of a client_id that is a URL, and tells a page of the application who is a stranger', async () => {
+    const told: AuthorizationRequest['client'][] = []
+    const authorize = ({ client }: AuthorizationRequest) => (told.push(client), { subject: 'alice' })
+    const redirect_uri = 'http://127.0.0.1/cb'
+    const fetch = (client_id: string) =>
+      Promise.resolve({ document: { client_id, client_name: 'Claude', redirect_uris: [redirect_uri] }, headers: {} })
+    const site = await startSite(resources, { clientIdMetadataDocuments: { fetch } }, { authorize, registration: true })
+    const documented = await site.browser().go(authorizePath({ client_id: 'https://totally-evil.example:8443/c', redirect_uri }))
+    expect(documented.body).toContain('<p>This application is published by <strong dir="auto">totally-evil.example:8443</strong>.</p>')
+    const body = JSON.stringify({ client_name: 'Claude', redirect_uris: [redirect_uri], token_endpoint_auth_method: 'none' })
+    const registered = await site
+      .browser()
+      .go('/oauth2/register', { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    const { client_id } = JSON.parse(registered.body) as { client_id: string }
+    expect((await site.browser().go(authorizePath({ client_id, redirect_uri }))).body).not.toContain('published by')
+    expect((await site.browser().go(authorizePath())).body).not.toContain('published by')
+    expect(told.map(({ isStranger, documentHost, isLoopbackOnly }) => [isStranger, documentHost, isLoopbackOnly])).toEqual([
+      [true, 'totally-evil.example:8443', true],
+      [true, undefined, true],
+      [false, undefined, false],
+    ])
+  })
+
+  test('U25 U26 the note about the own machine is there however the scheme and the host are written', async () => {
+    for (const uri of ['HTTP://127.0.0.1/cb', 'http://LOCALHOST:80/cb', 'https://localhost/cb'])
+      expect(await pageOf({ ...native, redirect_uris: [uri] })).toContain('<p class="note">This application runs on your own device.')
   })
 
   test('M6 its texts may be others', async () => {

@@ -80,7 +80,7 @@ describe('M3 the document of a resource', () => {
       })
       expect(preflight.status).toBe(204)
       expect(preflight.headers).toMatchObject({ 'access-control-allow-origin': '*', 'access-control-allow-methods': 'GET' })
-      expect(preflight.headers['access-control-allow-headers']).toContain('MCP-Protocol-Version')
+      expect(preflight.headers['access-control-allow-headers']).toContain('Mcp-Protocol-Version')
       const answered = await document(options).get(place).set('origin', 'https://page.example')
       expect(answered.headers['access-control-allow-origin']).toBe('*')
       expect(answered.headers).not.toHaveProperty('access-control-allow-credentials')
@@ -180,12 +180,12 @@ describe('M4 challenges', () => {
   })
 
   test('M4 T12 a preflight is not refused', async () => {
-    expect((await (await guarded({})).preflight()).status).toBe(200)
+    expect((await (await guarded({})).preflight()).status).toBe(204)
     const preflight = await (await guarded({}, { cors: { origins: ['https://page.example'] } })).preflight()
     expect(preflight.status).toBe(204)
     expect(preflight.headers).toMatchObject({
       'access-control-allow-origin': 'https://page.example',
-      'access-control-expose-headers': 'WWW-Authenticate, Retry-After, DPoP-Nonce',
+      'access-control-expose-headers': 'WWW-Authenticate, Retry-After, Mcp-Session-Id',
     })
   })
 

@@ -20,6 +20,12 @@ export async function certificateAuthority(): Promise<string> {
   return (await certificate).cert
 }
 
+/** The same with its key, for a server that speaks TLS and something else than HTTP. */
+export async function hostCertificate(): Promise<{ readonly cert: string; readonly key: string }> {
+  const { private: key, cert } = await certificate
+  return { cert, key }
+}
+
 export interface HttpsServer {
   readonly origin: string
   readonly port: number

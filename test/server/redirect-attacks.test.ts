@@ -179,7 +179,7 @@ describe('M6 response splitting, injection, mix-up', () => {
   test('M7 an answer always names who gave it, so that servers are not mixed up', async () => {
     const browser = site.browser()
     const answers = [await browser.decide(authorizePath()), await browser.decide(authorizePath(), 'deny')]
-    answers.push(await browser.go(authorizePath({ code_challenge: undefined })), await browser.post(authorizePath(), {}))
+    answers.push(await browser.go(authorizePath({ code_challenge: undefined })), await browser.go(authorizePath({ prompt: 'none' })))
     for (const { answer } of answers) expect(answer.iss).toBe(issuer)
   })
 })

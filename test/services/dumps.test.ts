@@ -18,7 +18,9 @@ async function secretsIn(store: Store): Promise<readonly string[]> {
   const { refresh_token } = await server.tokens()
   const { json } = await server.refresh(refresh_token)
   const { json: granted } = await server.token({ grant_type: 'client_credentials' }, basic(machine))
-  const { client_secret = '' } = await registerClient(server.options, { grant_types: ['client_credentials'] })
+  // Registered by a server without the option clients: with a list, what is saved is not found.
+  const { clients: _listed, ...withoutList } = server.options
+  const { client_secret = '' } = await registerClient(withoutList, { grant_types: ['client_credentials'] })
   const live = [code, refresh_token, json.refresh_token ?? '', json.access_token ?? '', granted.access_token ?? '']
   return [...live.map((text) => text.slice(text.indexOf('.') + 1)), client_secret, web.client_secret, machine.client_secret]
 }

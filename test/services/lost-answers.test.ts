@@ -172,7 +172,7 @@ function behind(
       const before = performance.now()
       const late = await check()
       proxy.delay = 0
-      expect([late.status, late.headers['Retry-After']]).toEqual([503, '1'])
+      expect([late.status, late.headers['Retry-After']]).toEqual([503, expect.stringMatching(/^[1-3]$/)])
       expect(performance.now() - before).toBeLessThan(1500)
       expect((await insist(check)).json).toMatchObject({ active: true })
     })

@@ -1,5 +1,6 @@
 /** The Redis store beside its contract: what it demands of a server, and what it does when the server does not answer as usual. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { readFileSync } from 'node:fs'
 import { Redis } from 'ioredis'
 import { redisStore, type SendCommand } from 'oauth2-token-handler/stores/redis'
 import type { ServerEvent, StoredRecord } from 'oauth2-token-handler'
@@ -14,10 +15,20 @@ function scripted(info: readonly string[], answer: SendCommand = () => Promise.r
   const sendCommand: SendCommand = (args, key) => {
     if (args[0] === 'INFO') return Promise.resolve(`# Server\r\n${info.join('\r\n')}\r\n`)
     if (args[0] === 'TIME') return Promise.resolve([String(Math.floor(seconds())), '0'])
+    if (key.includes(':probe:')) return Promise.resolve(probed(args))
     commands.push(args[0])
     return answer(args, key)
   }
   return { sendCommand, commands }
+}
+
+let probe = ''
+
+/** Answers the commands of a probe: what EVALSHA writes is what GET reads. */
+function probed(args: readonly string[]): unknown {
+  const [command, , , key = '', , second = ''] = args
+  if (command === 'EVALSHA' && key.endsWith(':record')) probe = second
+  return command === 'GET' ? probe : command === 'ZSCAN' ? ['0', []] : command === 'SET' ? 'OK' : 1
 }
 
 describe('the server it is given', () => {
@@ -90,7 +101,7 @@ describe('the server it is given', () => {
     expect(events).toEqual([])
     offset = -20
     await store.check()
-    expect(events).toMatchObject([{ type: 'warning', reason: expect.stringContaining('-20 seconds') }])
+    expect(events).toMatchObject([{ type: 'warning', reason: expect.stringMatching(/(19|20) seconds behind/) }])
     offset = 40
     await expect(store.check()).rejects.toThrow('seconds apart')
     await expect(store.get('x')).rejects.toThrow('seconds apart')
@@ -98,6 +109,95 @@ describe('the server it is given', () => {
     await store.check()
     await store.get('x')
   })
+})
+
+describe('a cluster', () => {
+  const warn = console.warn
+  afterEach(() => {
+    console.warn = warn
+  })
+  const ranges = [
+    [0, 5460, ['10.0.0.1', 6379, 'first', []], ['10.0.0.4', 6379, 'replica', []]],
+    [5461, 10922, ['10.0.0.2', 6379, 'second', []]],
+    [10923, 16382, ['10.0.0.3', 6379, 'third', []]],
+    // A primary with one slot more somewhere else is asked once.
+    [16383, 16383, ['10.0.0.1', 6379, 'first', []]],
+  ]
+  const good = 'role:master\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\ncluster_enabled:1\r\n'
+
+  /** A cluster whose nodes answer INFO with those texts. */
+  function clusterOf(infos: readonly string[], slots: unknown = ranges) {
+    const asked: string[] = []
+    const sendCommand: SendCommand = (args, key) => {
+      if (args[0] === 'CLUSTER') return slots instanceof Error ? Promise.reject(slots) : Promise.resolve(slots)
+      if (args[0] !== 'EVAL') return scripted([...healthy, 'cluster_enabled:1']).sendCommand(args, key)
+      asked.push(key)
+      return Promise.resolve(infos[asked.length - 1] ?? '')
+    }
+    return { sendCommand, asked }
+  }
+
+  test('OP15 every primary is asked by a key of its own slots, and one that evicts is found wherever it is', async () => {
+    const { sendCommand, asked } = clusterOf([good, good, good])
+    await redisStore({ sendCommand }).check()
+    expect(asked).toHaveLength(3)
+    const bad = good.replace('noeviction', 'allkeys-lru')
+    for (const infos of [[bad, good, good], [good, bad, good], [good, good, bad]]) {
+      await expect(redisStore({ sendCommand: clusterOf(infos).sendCommand }).get('x')).rejects.toThrow('set maxmemory-policy noeviction')
+    }
+  }) // prettier-ignore
+
+  test.each([new Error('NOPERM'), [], 'OK', [[0, 1]], null])(
+    'OP15 where the nodes cannot be found out it is said, once: %p',
+    async (slots) => {
+      const warnings: string[] = []
+      console.warn = (text: string) => warnings.push(text)
+      const store = redisStore({ sendCommand: clusterOf([], slots).sendCommand })
+      await store.check()
+      await store.check()
+      expect(warnings).toEqual([expect.stringContaining('only one node could be inspected')])
+    },
+  )
+})
+
+describe('check()', () => {
+  const warn = console.warn
+  afterEach(() => {
+    console.warn = warn
+  })
+
+  test('OP16 a server that refuses TIME: an error, or with allowUncheckedServer a warning, and it works', async () => {
+    const warnings: string[] = []
+    console.warn = (text: string) => warnings.push(text)
+    const { sendCommand } = scripted(healthy)
+    const withoutTime: SendCommand = (args, key) => (args[0] === 'TIME' ? Promise.reject(new Error('NOPERM')) : sendCommand(args, key))
+    await expect(redisStore({ sendCommand: withoutTime }).check()).rejects.toThrow('NOPERM')
+    const store = redisStore({ sendCommand: withoutTime, allowUncheckedServer: true })
+    await store.check()
+    expect(await store.get('x')).toBeUndefined()
+    expect(warnings).toEqual([expect.stringContaining('does not answer TIME')])
+  })
+
+  test('OP16 a server that takes no writes, or loses what was written, is rejected', async () => {
+    const { sendCommand } = scripted(healthy)
+    const full: SendCommand = (args, key) =>
+      args[0] === 'SET' ? Promise.reject(new Error('OOM command not allowed')) : sendCommand(args, key)
+    await expect(redisStore({ sendCommand: full }).check()).rejects.toThrow('OOM')
+    const forgetful: SendCommand = (args, key) => (args[0] === 'GET' ? Promise.resolve(null) : sendCommand(args, key))
+    await expect(redisStore({ sendCommand: forgetful }).check()).rejects.toThrow('could not be read')
+  })
+
+  test('OP16 used_memory above 80 % of maxmemory is store.filling, once until there is room again', async () => {
+    let used = 79
+    const events: ServerEvent[] = []
+    const sendCommand: SendCommand = (args, key) => scripted([...healthy, 'maxmemory:100', `used_memory:${used}`]).sendCommand(args, key)
+    const store = redisStore({ sendCommand, onEvent: (event) => events.push(event) })
+    for (used of [79, 81, 90, 50, 95]) await store.check()
+    expect(events).toMatchObject([{ type: 'store.filling', reason: expect.stringContaining('80 %') }, { type: 'store.filling' }])
+    const unlimited = redisStore({ sendCommand: scripted([...healthy, 'maxmemory:0', 'used_memory:90']).sendCommand, onEvent: (event) => events.push(event) })
+    await unlimited.check()
+    expect(events).toHaveLength(2)
+  }) // prettier-ignore
 })
 
 describe('what is repeated', () => {
@@ -214,5 +314,45 @@ describeWith('Redis')('over a server', () => {
         record,
       ),
     ).toBe(true)
+  })
+
+  test('OP16 with every command of the README check() passes and a grant is listed; without any one of them check() rejects', async () => {
+    const admin = new Redis(redisUrl)
+    const name = `test_${process.pid}_${Math.random().toString(36).slice(2)}`
+    const prefix = `${name}:`
+    const commands = ['get', 'set', 'evalsha', 'eval', 'zscan', 'info', 'time', 'getrange', 'zscore', 'zadd', 'zrangebyscore', 'zrem', 'zrevrange', 'expireat'] // prettier-ignore
+    const readme = readFileSync('README.md', 'utf8')
+    expect(readme).toContain(commands.map((command) => `+${command}`).join(' '))
+    const url = new URL(redisUrl)
+    await admin.call('ACL', 'SETUSER', name, 'on', '>secret', `~${prefix}*`, ...commands.map((command) => `+${command}`))
+    url.username = name
+    url.password = 'secret'
+    const client = new Redis(url.href, { enableReadyCheck: false })
+    client.on('error', () => {})
+    const storeOf = (options = {}) => redisStore({ sendCommand: ([command, ...args]) => client.call(command, ...args), prefix, ...options })
+    try {
+      const store = storeOf()
+      await store.check()
+      await store.create({ ...record, kind: 'authorization', client_id: 'web', subject: 'alice' })
+      const found: string[] = []
+      for await (const { id } of store.list({ subject: 'alice' })) found.push(id)
+      expect(found).toEqual([record.id])
+      // EVAL only where the server has forgotten a script; ZREM only where a member has ended.
+      for (const command of commands.filter((word) => !['eval', 'zrem'].includes(word))) {
+        await admin.call('ACL', 'SETUSER', name, `-${command}`)
+        await expect(storeOf().check()).rejects.toThrow(/NOPERM|no permission|can't run this command|NOPERM|permissions/)
+        await admin.call('ACL', 'SETUSER', name, `+${command}`)
+      }
+      await admin.call('ACL', 'SETUSER', name, '-info', '-time')
+      const unchecked = storeOf({ allowUncheckedServer: true })
+      await unchecked.check()
+      expect(await unchecked.get('a-record')).toMatchObject({ id: 'a-record' })
+    } finally {
+      client.disconnect()
+      await admin.call('ACL', 'DELUSER', name)
+      const keys = (await admin.keys(`${prefix}*`)) // prettier-ignore
+      if (keys.length > 0) await admin.del(...keys)
+      await admin.quit()
+    }
   })
 })

@@ -117,7 +117,7 @@ describeWith('PostgreSQL')('PostgreSQL', () => {
     clock = () => now() + 45
     await store.get('x')
     await expect(until(async () => store.get('x'))).rejects.toThrow('seconds apart')
-    expect(events).toMatchObject([{ type: 'warning', reason: expect.stringContaining('seconds away') }])
+    expect(events).toMatchObject([{ type: 'warning', reason: expect.stringContaining('seconds behind') }])
     clock = now
     await new Promise((resolve) => setTimeout(resolve, 1100))
     await Promise.resolve(store.get('x')).catch(() => undefined)
@@ -185,6 +185,52 @@ describe('SQLite', () => {
       await sqliteStore(place.database).get('x')
       expect(place.database.prepare('PRAGMA synchronous').get()).toMatchObject({ synchronous: 2 })
     } finally {
+      await place.close()
+    }
+  })
+
+  test('OP5 OP25 check(): passes after createTables(); rejects a missing table, other columns, and a file that is read-only; warns of a lost index', async () => {
+    const warnings: string[] = []
+    const { warn } = console
+    console.warn = (text: string) => warnings.push(text)
+    const place = await openSqlite()
+    try {
+      await place.store.check()
+      await expect(sqliteStore(place.database, { table: 'nowhere' }).check()).rejects.toThrow('there is no table "nowhere"')
+      place.database.exec('CREATE TABLE odd (id TEXT PRIMARY KEY NOT NULL, document BLOB)')
+      await expect(sqliteStore(place.database, { table: 'odd' }).check()).rejects.toThrow('the columns of "odd" are id TEXT NOT NULL PRIMARY KEY, document BLOB, not')
+      warnings.length = 0
+      place.database.exec('DROP INDEX oauth2_records_client')
+      await place.store.check()
+      expect(warnings).toEqual([expect.stringContaining('no index "oauth2_records_client"')])
+      place.database.exec('PRAGMA query_only = ON')
+      await expect(place.store.check()).rejects.toMatchObject({ code: 'SQLITE_READONLY' })
+      place.database.exec('PRAGMA query_only = OFF')
+      const other = new Libsql(place.address.file)
+      other.prepare('BEGIN IMMEDIATE').run()
+      await expect(place.store.check()).rejects.toMatchObject({ code: 'SQLITE_BUSY' })
+      other.close()
+    } finally {
+      console.warn = warn
+      await place.close()
+    }
+  }) // prettier-ignore
+
+  test('OP21 records that ended more than a day ago are warned of once, and not where this process sweeps', async () => {
+    const warnings: string[] = []
+    const { warn } = console
+    console.warn = (text: string) => warnings.push(text)
+    const place = await openSqlite()
+    try {
+      await place.store.create(guard(now() - 90_000))
+      await sqliteStore(place.database, { sweepInterval: 600 }).get('x')
+      await sqliteStore(place.database, { clock: () => now() - 80_000 }).get('x')
+      expect(warnings).toEqual([])
+      const store = sqliteStore(place.database)
+      for (let turn = 0; turn < 3; turn++) await store.get('x')
+      expect(warnings).toEqual([expect.stringContaining('set sweepInterval')])
+    } finally {
+      console.warn = warn
       await place.close()
     }
   })

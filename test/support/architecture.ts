@@ -41,12 +41,13 @@ export const seams: Readonly<Record<string, string>> = {
   stores: 'stores/store.ts',
 }
 export const workings = [
-  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/turns.ts',
+  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/line.ts', 'stores/turns.ts',
   'tokens/issue.ts', 'tokens/read.ts',
 ] // prettier-ignore
 /** What several strategies of a folder are made of, or one that is too long for a file. */
 export const parts = [
-  'stores/document.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/schema.ts',
+  'client-authentication/basic-credentials.ts',
+  'stores/document.ts', 'stores/postgres-catalogue.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-cluster.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/schema.ts',
   'stores/server-time.ts', 'stores/upkeep.ts', 'tokens/claims.ts',
 ] // prettier-ignore
 /** What people start or import beside index.ts, and nothing here imports. */
@@ -55,7 +56,7 @@ export const configuration = ['client-registry.ts', 'configuration.ts', 'options
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
 /** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
-export const wire = ['body.ts', 'guarded-fetch.ts', 'wire.ts']
+export const wire = ['body.ts', 'guarded-fetch.ts', 'silent-response.ts', 'wire.ts']
 /** The shell: what alone knows the request and response of the host. */
 export const shell = ['authorization-handler.ts', 'authorization-server.ts', 'handlers.ts', 'host.ts', 'oauth1/handlers.ts']
 

@@ -34,8 +34,8 @@ export interface Signing {
   readonly target?: string
   readonly host?: string
   readonly port?: string
-  /** Seconds since the token was issued. */
-  readonly age?: number
+  /** Seconds since the token was issued; as a text, for the nonce of draft -00 only, it is written as it is. */
+  readonly age?: number | string
   readonly nonce?: string
   readonly body?: string
   readonly ext?: string
@@ -57,8 +57,9 @@ export function signedAttributes(draft: Draft, { access_token, mac_key }: MacTok
   } = signing
   const where = `${method}\n${target}\n${host}\n${port}\n`
   const bodyhash = body === undefined ? '' : createHash('sha256').update(body).digest('base64')
-  const dated = draft === '-00' ? { nonce: `${age}:${nonce}` } : { ts: String(start + age), nonce }
-  const text = draft === '-00' ? `${age}:${nonce}\n${where}${bodyhash}\n${ext ?? ''}\n` : `${start + age}\n${nonce}\n${where}${ext ?? ''}\n`
+  const ts = String(start + Number(age))
+  const dated = draft === '-00' ? { nonce: `${age}:${nonce}` } : { ts, nonce }
+  const text = draft === '-00' ? `${age}:${nonce}\n${where}${bodyhash}\n${ext ?? ''}\n` : `${ts}\n${nonce}\n${where}${ext ?? ''}\n`
   const mac = createHmac('sha256', mac_key).update(text).digest('base64')
   return { id: access_token, ...dated, ...(body === undefined ? {} : { bodyhash }), ...(ext === undefined ? {} : { ext }), mac }
 }

@@ -7,6 +7,8 @@ export interface Proxy {
   delay: number
   /** Ends every connection now. */
   cut(): void
+  /** Lets the connections of now hear and answer nothing any more, without closing them. New ones are well. */
+  forget(): void
   /** Lets the `number`-th thing that is sent from now on reach the database, drops what is answered, and ends the connection. */
   cutAfterSending(number: number): void
   /** Whether that has happened. */
@@ -19,10 +21,12 @@ export async function startProxy(target: URL): Promise<Proxy> {
   let countdown = 0
   let hasCut = false
   let delay = 0
+  let generation = 0
 
   const server = createServer((client) => {
     const database = connect(Number(target.port), target.hostname)
     let isDoomed = false
+    const born = generation
     for (const socket of [client, database]) {
       sockets.add(socket)
       socket.setNoDelay(true)
@@ -34,10 +38,12 @@ export async function startProxy(target: URL): Promise<Proxy> {
       })
     }
     client.on('data', (sent) => {
+      if (born < generation) return
       if (countdown > 0 && --countdown === 0) isDoomed = true
       database.write(sent)
     })
     database.on('data', (answered) => {
+      if (born < generation) return
       if (isDoomed) {
         hasCut = true
         client.destroy()
@@ -59,6 +65,9 @@ export async function startProxy(target: URL): Promise<Proxy> {
     },
     cut() {
       for (const socket of sockets) socket.destroy()
+    },
+    forget() {
+      generation++
     },
     cutAfterSending(number) {
       countdown = number

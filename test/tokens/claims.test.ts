@@ -170,7 +170,8 @@ describe('static claims', () => {
   })
 
   test.each(protectedNames)('F2 may not hold %s: stops the start', (name) => {
-    const message = `claims must not hold "${name}", which the server sets itself`
+    const remedies = new Map([['iss', '; it is the option issuer'], ['exp', '; it follows from the option accessTokenLifetime']]) // prettier-ignore
+    const message = `claims must not hold "${name}", which the server sets itself${remedies.get(name) ?? ''}`
     expect(() => jwt({ key, claims: { [name]: 'x' } })).toThrow(new ConfigurationError(`jwt: ${message}`))
     expect(() => encrypted({ key: new Uint8Array(32), claims: { [name]: 'x' } })).toThrow(new ConfigurationError(`encrypted: ${message}`))
   })

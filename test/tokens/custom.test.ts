@@ -310,7 +310,7 @@ describe('faults of the store', () => {
       () => ask(server, { ...aGet, headers: { authorization: `Bearer ${access_token}` } }),
     ]) {
       store.arm(1, fault)
-      expect(await send()).toMatchObject({ status: 503, headers: { 'Retry-After': '1' } })
+      expect(await send()).toMatchObject({ status: 503, headers: { 'Retry-After': expect.stringMatching(/^[1-3]$/) } })
       store.disarm()
     }
     expect(await isActive(server, access_token)).toBe(true)

@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs'
 import {
   authorizationServer,
   createIntrospectionResponse,
+  createRevocationResponse,
   createTokenResponse,
   findClient,
   listAuthorizations,
@@ -216,6 +217,10 @@ function readsWhatWasWritten(declare: typeof describe | typeof describe.skip, na
         expect(await isActive(jwt, credentials.jwtOneRevoked)).toBe(false)
         const { access_token, refresh_token } = credentials.jwtRetried ?? {}
         expect(await refresh(jwt, web, credentials.jwtRetriedFirst)).toMatchObject({ status: 200, json: { access_token, refresh_token } })
+        // What 0.1.0 sealed for the retry does not name its access token: revoked, it must not be given again.
+        await post(createRevocationResponse, jwt, { token: access_token ?? '', ...secretOf(web) })
+        const { json } = await refresh(jwt, web, credentials.jwtRetriedFirst)
+        expect(json.access_token).not.toBe(access_token)
       })
     })
 

@@ -1,0 +1,36 @@
+/**
+ * Where the answer to an authorization request goes: the client and its redirection URI.
+ *
+ * Both are known before anything else is judged. When one of them is wrong, nobody is redirected (RFC 6749 §4.1.2.1).
+ */
+import type { LookUpRequest } from '../client-cache.js'
+import { isClientId, isStranger, type Client } from '../clients.js'
+import type { Configuration } from '../configuration.js'
+import { InvalidRequest } from '../errors.js'
+import { isRegisteredRedirectUri, redirectUriFault } from '../redirect-uri.js'
+
+/** @throws InvalidRequest for a client that does not exist, or is disabled. */
+export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown, request?: LookUpRequest): Promise<Client> {
+  const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id, request) : undefined
+  if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
+  return client
+}
+
+/** @throws InvalidRequest for a redirection URI that the client has not registered, or that may not be registered any more. */
+export function registeredRedirectUri(
+  client: Client,
+  redirect_uri: string | undefined,
+  { privateUseSchemes }: Pick<Configuration, 'privateUseSchemes'>,
+): string {
+  const [only, ...others] = client.redirect_uris
+  // RFC 6749 §3.1.2.3: it may be left out where exactly one is registered
+  const named = redirect_uri ?? (others.length === 0 ? only : undefined)
+  if (named === undefined) throw new InvalidRequest('redirect_uri is required')
+  if (!client.redirect_uris.some((registered) => isRegisteredRedirectUri(named, registered))) {
+    throw new InvalidRequest('redirect_uri is not registered')
+  }
+  // The store may hold what an earlier version registered.
+  const isRefused = redirectUriFault(named, isStranger(client) ? privateUseSchemes : undefined) !== undefined
+  if (!isRefused) return named
+  throw new InvalidRequest('redirect_uri is not registered', { reason: 'redirect_uri is registered, but may not be any more' })
+}
