@@ -45,7 +45,8 @@ export class ClientCache {
 
   #keep(client_id: string, client: Client | undefined): void {
     this.#found.delete(client_id)
-    if (client === undefined) return
+    // One that is blocked, or cannot be used, is asked for again: an operator may just be mending it.
+    if (client === undefined || client.disabled) return
     const [oldest] = this.#found.keys()
     if (this.#found.size >= mostCached && oldest !== undefined) this.#found.delete(oldest)
     this.#found.set(client_id, { client, until: performance.now() + this.#lifetime * 1000 })

@@ -14,7 +14,7 @@ import { DocumentFetches } from './document-fetches.js'
 import { ConfigurationError, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
 import { fetchJson, type FetchedDocument, type FetchSettings } from './guarded-fetch.js'
 import { formatScope } from './scope.js'
-import type { SharedRoom } from './shared-room.js'
+import type { NamedRoom } from './shared-room.js'
 import type { Ledger } from './stores/ledger.js'
 import type { StoredRecord } from './stores/store.js'
 import { hasMember, MetadataFault, readStrangerMetadata, type ForeignMembers, type StrangerRules } from './stranger-metadata.js'
@@ -36,7 +36,7 @@ export interface ClientIdMetadataPolicy {
   readonly ledger: Ledger
   readonly clock: () => number
   /** Room for the documents that nobody has authorised. */
-  readonly room: SharedRoom
+  readonly room: NamedRoom
   /** What such a client may be, as things are now. */
   readonly rules: () => StrangerRules
   /** Milliseconds that `fetch` and `accept` may take. */
@@ -97,8 +97,19 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
     }
   }
 
+  const underWay = new Map<string, Promise<Client>>()
+
+  /** One fetch and one write for all who wait for the same document. */
+  function fetchAnew(client_id: string, record: StoredRecord | undefined, address: string | undefined): Promise<Client> {
+    const shared = underWay.get(client_id)
+    if (shared !== undefined) return shared
+    const fetched = fetchAndRemember(client_id, record, address).finally(() => underWay.delete(client_id))
+    underWay.set(client_id, fetched)
+    return fetched
+  }
+
   /** The document as it is now; or as it was, when it cannot be fetched. */
-  async function fetchAnew(client_id: string, record: StoredRecord | undefined, address: string | undefined): Promise<Client> {
+  async function fetchAndRemember(client_id: string, record: StoredRecord | undefined, address: string | undefined): Promise<Client> {
     let fetched: FetchedDocument
     try {
       fetched = await fetches.get(client_id, address)
@@ -116,14 +127,13 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
     const authorisedUntil = authorisedUntilOf(record)
     const data = { metadata: storable(client), freshUntil: clock() + lifetime, ...(authorisedUntil > clock() ? { authorisedUntil } : {}) }
     const until = Math.max(clock() + unauthorisedLifetime, authorisedUntil)
-    const leave = authorisedUntil > clock() ? undefined : room.enter({ address, bytes: JSON.stringify(data).length, until })
+    if (authorisedUntil <= clock()) room.enter(client.client_id, { address, bytes: JSON.stringify(data).length, until })
+    let isWritten = false
     try {
-      // Of several requests one is first. Each has read the same document, so it does not matter which.
-      if (record === undefined) await ledger.rememberShared('client', text, data, until)
-      else await ledger.exchange(record, data, until)
-    } catch (thrown) {
-      leave?.()
-      throw thrown
+      // Of several processes one is first. Each has read the same document, so it does not matter which.
+      isWritten = await (record === undefined ? ledger.rememberShared('client', text, data, until) : ledger.exchange(record, data, until))
+    } finally {
+      if (!isWritten) room.leave(client.client_id)
     }
   }
 
@@ -149,7 +159,10 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
         if (record === undefined) {
           if (await ledger.rememberShared('client', recordText(client.client_id), whole, until)) return
         } else if (!('metadata' in record.data) || authorisedUntilOf(record) >= instant) return
-        else if (await ledger.exchange(record, { ...record.data, authorisedUntil: until }, until)) return
+        else if (await ledger.exchange(record, { ...record.data, authorisedUntil: until }, until)) {
+          room.leave(client.client_id)
+          return
+        }
       }
       throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this metadata document too often' })
     },

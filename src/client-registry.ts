@@ -211,8 +211,16 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
       if (source === 'application') complain(client_id, cause.message)
       emit({ type: 'warning', client_id, reason: `the client cannot be used: ${cause.rule ?? 'it contradicts itself'}` })
     }
-    return undefined
+    return unusable(client_id)
   }
+}
+
+/**
+ * Stands in for a client that is there and cannot be used. It is refused as one that is disabled: nobody else is asked who that client is, because the answer
+ * may have been that it is blocked.
+ */
+function unusable(client_id: string): Client {
+  return readClient({ client_id, token_endpoint_auth_method: 'none', grant_types: [], disabled: true }, 'the client')
 }
 
 /** A column that is empty reads as null, and means the same as a member that is not there. */

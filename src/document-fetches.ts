@@ -3,17 +3,18 @@
  *
  * 1. One fetch for each URL at a time. All who wait for that URL share it.
  * 2. One network causes at most ten fetches a minute from one host. The key names both, so nobody uses up the limit of another network.
- * 3. At most 20 fetches run at once. One network has a part of them, and a smaller one as fewer are free.
+ * 3. At most 20 fetches run at once. One network has a part of them, and a smaller one as fewer are free; one IPv6 site (/48) has at most eight.
  */
 import { TemporarilyUnavailable } from './errors.js'
 import type { FetchedDocument } from './guarded-fetch.js'
-import { networkOf } from './network-address.js'
+import { networkOf, siteOf } from './network-address.js'
 
 const perMinute = 10
 const window = 60
 const mostKeys = 10_000
 const mostAtOnce = 20
 const mostOfOne = 4
+const mostOfSite = 8
 /** Of the fetches that are free, one network may start one part in so many. */
 const parts = 4
 
@@ -44,32 +45,41 @@ export class DocumentFetches {
     const running = this.#running.get(url)
     if (running !== undefined) return running
     const network = address === undefined ? '' : networkOf(address)
-    this.#takePlace(network)
+    const site = address === undefined ? undefined : siteOf(address)
+    this.#takePlace(network, site)
     try {
       this.#countFetch(network, new URL(url).host)
     } catch (thrown) {
-      this.#givePlace(network)
+      this.#givePlace(network, site)
       throw thrown
     }
     const fetched = this.#fetch(url).finally(() => {
       this.#running.delete(url)
-      this.#givePlace(network)
+      this.#givePlace(network, site)
     })
     this.#running.set(url, fetched)
     return fetched
   }
 
-  #takePlace(network: string): void {
-    const mine = this.#runningOf.get(network) ?? 0
+  #takePlace(network: string, site: string | undefined): void {
     const free = mostAtOnce - this.#running.size
-    if (mine >= Math.min(mostOfOne, Math.ceil(free / parts))) throw tooMany(1, 'too many documents are being fetched for this address')
-    this.#runningOf.set(network, mine + 1)
+    const isFull = this.#runningFor(network) >= Math.min(mostOfOne, Math.ceil(free / parts))
+    if (isFull || (site !== undefined && this.#runningFor(site) >= mostOfSite))
+      throw tooMany(1, 'too many documents are being fetched for this address')
+    for (const place of [network, site]) if (place !== undefined) this.#runningOf.set(place, this.#runningFor(place) + 1)
   }
 
-  #givePlace(network: string): void {
-    const rest = (this.#runningOf.get(network) ?? 0) - 1
-    if (rest > 0) this.#runningOf.set(network, rest)
-    else this.#runningOf.delete(network)
+  #runningFor(place: string): number {
+    return this.#runningOf.get(place) ?? 0
+  }
+
+  #givePlace(network: string, site: string | undefined): void {
+    for (const place of [network, site]) {
+      if (place === undefined) continue
+      const rest = this.#runningFor(place) - 1
+      if (rest > 0) this.#runningOf.set(place, rest)
+      else this.#runningOf.delete(place)
+    }
   }
 
   #countFetch(network: string, host: string): void {

@@ -4,7 +4,7 @@
  * 1. `withoutPort`: some proxies write the port of the client behind its address, and it is new with each connection.
  * 2. `groupsOf`: an IPv6 address as its eight groups, however it was written.
  * 3. `embeddedIPv4`: an IPv6 address that carries an IPv4 address counts as that one. Otherwise the whole IPv4 internet would be one network.
- * 4. Any other IPv6 address counts by its /64, which is what one subscriber has.
+ * 4. Any other IPv6 address counts by its /64, the least that one subscriber has. Many have a /56 or a /48: `siteOf` is for limits that count both.
  */
 import { isIPv4, isIPv6 } from 'node:net'
 
@@ -14,6 +14,12 @@ export function networkOf(address: string): string {
   if (isIPv4(bare) || !isIPv6(bare)) return bare
   const groups = groupsOf(bare)
   return embeddedIPv4(groups) ?? groups.slice(0, 4).map((group) => group.toString(16)).join(':') // prettier-ignore
+}
+
+/** The /48 of an IPv6 address, in which one subscriber may have many networks; undefined for any other text. */
+export function siteOf(address: string): string | undefined {
+  const network = networkOf(address)
+  return isIPv6(`${network}::`) ? `${network.split(':').slice(0, 3).join(':')}::/48` : undefined
 }
 
 // 203.0.113.5:49152, [2001:db8::1]:49152, [2001:db8::1]

@@ -4,12 +4,13 @@
  * 1. All that is remembered of one kind fits into `size` bytes.
  * 2. One network holds at most `share` bytes, and never more than a quarter of what is free. So it takes hundreds of networks to fill the room, and near
  *    the end those that hold least are let in first.
+ *    An IPv6 site (/48), which one subscriber may have, holds at most eight shares, and never more than half of what is free.
  * 3. What was remembered leaves the room when it ends. Nothing that a stranger sends moves that instant.
  *
  * The room is that of one process. It bounds what the process writes, in whatever store, and never the tokens of others.
  */
 import { TemporarilyUnavailable } from './errors.js'
-import { networkOf } from './network-address.js'
+import { networkOf, siteOf } from './network-address.js'
 
 /** What a {@link SharedRoom} needs to know. */
 export interface SharedRoomSettings {
@@ -31,26 +32,34 @@ export interface Guest {
   readonly bytes: number
   /** Seconds since the epoch. */
   readonly until: number
+  /** Called when it has left because its time was over. */
+  readonly onEnd?: () => void
 }
 
 /** What a record costs beside its text. */
 const overhead = 512
-/** Of what is free, one network may hold one part in so many. */
+/** Of what is free, one network may hold one part in so many, and one site. */
 const shares = 4
+const sharesOfSite = 2
+/** How many shares one site may hold. */
+const networksOfSite = 8
 const defaultSize = 8 * 1024 * 1024
 const defaultShare = 64 * 1024
 /** Seconds that share a bucket. */
 const bucketWidth = 4
 
-interface Bucket {
-  readonly held: Map<string, number>
+/** One guest, and where it counts: its network, and its site where it has one. */
+interface Stay {
+  readonly places: readonly string[]
+  readonly cost: number
+  readonly onEnd: (() => void) | undefined
 }
 
 /** Room of one kind. One step of JavaScript is atomic, so of many requests at once no more get in than fit. */
 export class SharedRoom {
   readonly #settings: Required<SharedRoomSettings>
   readonly #held = new Map<string, number>()
-  readonly #buckets = new Map<number, Bucket>()
+  readonly #buckets = new Map<number, Set<Stay>>()
   #used = 0
   #earliest = Infinity
 
@@ -70,21 +79,26 @@ export class SharedRoom {
    * @returns a function that gives it back early, once: for what was not remembered after all, or is a stranger's no more.
    * @throws TemporarilyUnavailable 503 with `Retry-After` where nothing is free for this network.
    */
-  enter({ address, bytes, until }: Guest): () => void {
+  enter({ address, bytes, until, onEnd }: Guest): () => void {
     this.#leave()
     // A copy: the address may be a part of a long header, which would be kept with it.
     const network = address === undefined ? '' : Buffer.from(networkOf(address)).toString()
-    const held = this.#held.get(network) ?? 0
+    const site = address === undefined ? undefined : siteOf(address)
     const cost = bytes + overhead
     const { size, share } = this.#settings
-    if (held + cost > Math.min(share, (size - this.#used) / shares)) throw this.#full()
+    const free = size - this.#used
+    if (this.#heldBy(network) + cost > Math.min(share, free / shares)) throw this.#full()
+    if (site !== undefined && this.#heldBy(site) + cost > Math.min(networksOfSite * share, free / sharesOfSite)) throw this.#full()
     const slot = Math.floor(until / bucketWidth) + 1
-    this.#add(network, cost, slot)
-    let isInside = true
+    const stay = { places: site === undefined ? [network] : [network, site], cost, onEnd }
+    this.#add(stay, slot)
     return () => {
-      if (isInside && this.#buckets.has(slot)) this.#remove(network, cost, slot)
-      isInside = false
+      if (this.#buckets.get(slot)?.delete(stay) === true) this.#giveBack(stay)
     }
+  }
+
+  #heldBy(place: string): number {
+    return this.#held.get(place) ?? 0
   }
 
   #full(): TemporarilyUnavailable {
@@ -95,25 +109,21 @@ export class SharedRoom {
     })
   }
 
-  #add(network: string, cost: number, slot: number): void {
-    const bucket = this.#buckets.get(slot) ?? { held: new Map<string, number>() }
+  #add(stay: Stay, slot: number): void {
+    const bucket = this.#buckets.get(slot) ?? new Set<Stay>()
     this.#buckets.set(slot, bucket)
-    bucket.held.set(network, (bucket.held.get(network) ?? 0) + cost)
-    this.#held.set(network, (this.#held.get(network) ?? 0) + cost)
-    this.#used += cost
+    bucket.add(stay)
+    for (const place of stay.places) this.#held.set(place, this.#heldBy(place) + stay.cost)
+    this.#used += stay.cost
     if (slot < this.#earliest) this.#earliest = slot
   }
 
-  #remove(network: string, cost: number, slot: number): void {
-    const held = this.#buckets.get(slot)?.held
-    if (held !== undefined) held.set(network, (held.get(network) ?? 0) - cost)
-    this.#giveBack(network, cost)
-  }
-
-  #giveBack(network: string, cost: number): void {
-    const rest = (this.#held.get(network) ?? 0) - cost
-    if (rest > 0) this.#held.set(network, rest)
-    else this.#held.delete(network)
+  #giveBack({ places, cost }: Stay): void {
+    for (const place of places) {
+      const rest = this.#heldBy(place) - cost
+      if (rest > 0) this.#held.set(place, rest)
+      else this.#held.delete(place)
+    }
     this.#used -= cost
   }
 
@@ -121,29 +131,25 @@ export class SharedRoom {
   #leave(): void {
     const present = Math.floor(this.#settings.clock() / bucketWidth)
     if (this.#earliest > present) return
-    for (const [slot, { held }] of this.#buckets) {
+    for (const [slot, stays] of this.#buckets) {
       if (slot > present) continue
       this.#buckets.delete(slot)
-      for (const [network, cost] of held) this.#giveBack(network, cost)
+      for (const stay of stays) {
+        this.#giveBack(stay)
+        stay.onEnd?.()
+      }
     }
     this.#earliest = this.#buckets.size === 0 ? Infinity : Math.min(...this.#buckets.keys())
   }
 }
 
-interface Named {
-  readonly until: number
-  readonly leave: () => void
-}
-
-/** A room whose guests have names, so that one can leave early. */
+/** A room whose guests have names, so that one can leave early, and one that comes again stays once. */
 export class NamedRoom {
   readonly #room: SharedRoom
-  readonly #clock: () => number
-  readonly #guests = new Map<string, Named>()
+  readonly #guests = new Map<string, () => void>()
 
-  constructor(room: SharedRoom, clock: () => number) {
+  constructor(room: SharedRoom) {
     this.#room = room
-    this.#clock = clock
   }
 
   /** Bytes that are taken. */
@@ -151,23 +157,26 @@ export class NamedRoom {
     return this.#room.used
   }
 
-  /** Takes room under a name. @throws TemporarilyUnavailable where nothing is free. */
+  /** How many names are known. */
+  get size(): number {
+    return this.#guests.size
+  }
+
+  /** Takes room under a name, in the place of what is taken under it. @throws TemporarilyUnavailable where nothing is free. */
   enter(name: string, guest: Guest): void {
-    this.#forgetEnded()
-    this.#guests.set(name, { until: guest.until, leave: this.#room.enter(guest) })
+    this.leave(name)
+    const leave = this.#room.enter({
+      ...guest,
+      onEnd: () => {
+        if (this.#guests.get(name) === leave) this.#guests.delete(name)
+      },
+    })
+    this.#guests.set(name, leave)
   }
 
   /** Gives back what is taken under that name, where anything is. */
   leave(name: string): void {
-    this.#guests.get(name)?.leave()
+    this.#guests.get(name)?.()
     this.#guests.delete(name)
-  }
-
-  /** Guests stand in the order in which they came, and stay equally long. */
-  #forgetEnded(): void {
-    for (const [name, { until }] of this.#guests) {
-      if (until > this.#clock()) return
-      this.#guests.delete(name)
-    }
   }
 }

@@ -69,7 +69,8 @@ function networkFor(asker: Asker | undefined): string {
 
 function assertHasShare(ofNetwork: number, ofClient: number): void {
   const share = Math.min(networkShare, Math.ceil((lineSize - waiting) / shares))
-  if (ofNetwork < share && ofClient < clientShare) return
+  // A network that has nobody waiting always finds a place: others must not use up the share of a client for it.
+  if (ofNetwork < share && (ofNetwork === 0 || ofClient < clientShare)) return
   throw new TemporarilyUnavailable(undefined, { reason: 'too many slow secret hashes are waiting' })
 }
 

@@ -15,7 +15,7 @@ export interface StrangerRooms {
   /** Pushed requests of clients of the application that have authenticated, shared by `client_id`. */
   readonly pushedByClients: SharedRoom
   /** Metadata documents of clients that nobody has authorised yet. */
-  readonly documents: SharedRoom
+  readonly documents: NamedRoom
   /** Clients that registered themselves and that nobody has authorised yet. */
   readonly registrations: NamedRoom
 }
@@ -25,7 +25,7 @@ export function createStrangerRooms(clock: () => number): StrangerRooms {
   return {
     pushed: new SharedRoom({ clock, of: 'pushed authorization requests', size: 8 * mebibyte, share: 512 * kibibyte }),
     pushedByClients: new SharedRoom({ clock, of: 'pushed authorization requests', size: 64 * mebibyte, share: 16 * mebibyte }),
-    documents: new SharedRoom({ clock, of: 'metadata documents', size: 8 * mebibyte, share: 256 * kibibyte }),
-    registrations: new NamedRoom(new SharedRoom({ clock, of: 'registered clients', size: 8 * mebibyte, share: 512 * kibibyte }), clock),
+    documents: new NamedRoom(new SharedRoom({ clock, of: 'metadata documents', size: 8 * mebibyte, share: 256 * kibibyte })),
+    registrations: new NamedRoom(new SharedRoom({ clock, of: 'registered clients', size: 8 * mebibyte, share: 512 * kibibyte })),
   }
 }

@@ -13,6 +13,7 @@ const mostWaiting = 1_000
 interface Tries {
   inWork: number
   readonly waiting: Set<() => void>
+  left: () => number
 }
 
 /** The tries of all keys of one counter. */
@@ -33,6 +34,7 @@ export class TriesInWork {
 
   async #takeLater<T>(tries: Tries, key: string, left: () => number, work: () => Awaitable<T>): Promise<T> {
     if (tries.waiting.size >= mostWaiting) throw tooMany()
+    tries.left = left
     await turnIn(tries.waiting)
     return this.take(key, left, work)
   }
@@ -51,7 +53,7 @@ export class TriesInWork {
   }
 
   async #untilDone<T>(key: string, outcome: Promise<T>): Promise<T> {
-    const tries = this.#tries.get(key) ?? { inWork: 0, waiting: new Set() }
+    const tries = this.#tries.get(key) ?? { inWork: 0, waiting: new Set(), left: () => 1 }
     this.#tries.set(key, tries)
     tries.inWork++
     try {
@@ -62,12 +64,12 @@ export class TriesInWork {
     }
   }
 
-  /** Lets one go on that waits. When it is done, or refused, it does the same for the next one. */
+  /** Lets as many go on as may be in work beside those that are. When one is done, or refused, it does the same for the next ones. */
   #next(key: string): void {
     const tries = this.#tries.get(key)
     if (tries === undefined) return
-    const [goOn] = tries.waiting
-    goOn?.()
+    const places = Math.max(1, tries.left() - tries.inWork)
+    for (const goOn of [...tries.waiting].slice(0, places)) goOn()
     if (tries.inWork === 0 && tries.waiting.size === 0) this.#tries.delete(key)
   }
 }

@@ -121,7 +121,7 @@ describe('a clients function', () => {
     expect((await response).body).toBe(refused)
     expect(server.events).toMatchObject([
       { type: 'warning', client_id: 'machine', reason: 'the clients function returned another client than the one asked for' },
-      { type: 'request.refused', reason: 'unknown client' },
+      { type: 'request.refused', reason: 'the client is disabled, or cannot be used' },
     ])
   })
 

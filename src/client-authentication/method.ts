@@ -206,7 +206,8 @@ function detailsOf({ challenge }: ClientAuthenticationMethod, reason: string): O
 
 function reasonFor(found: Client | undefined, client: Client | undefined, verified: boolean): string {
   if (found === undefined) return 'unknown client'
-  if (client === undefined) return 'the client is registered for another authentication method'
+  if (client === undefined)
+    return found.disabled ? 'the client is disabled, or cannot be used' : 'the client is registered for another authentication method'
   return verified ? 'the client is disabled' : 'wrong or expired client secret'
 }
 

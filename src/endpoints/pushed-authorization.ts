@@ -149,10 +149,13 @@ async function openFor(
   }
   if (typeof owner === 'string') return equalInConstantTime(owner, browser) ? { form, record } : undefined
   const { until, leave } = extendedLife(configuration, data, address, expiresAt)
-  if (await ledger.exchange(record, { ...data, browser, expiresAt: until }, until))
-    return { form, record: { ...record, data: { ...data, browser, expiresAt: until } } }
-  leave()
-  return undefined
+  let isOpened = false
+  try {
+    isOpened = await ledger.exchange(record, { ...data, browser, expiresAt: until }, until)
+  } finally {
+    if (!isOpened) leave()
+  }
+  return isOpened ? { form, record: { ...record, data: { ...data, browser, expiresAt: until } } } : undefined
 }
 
 /** A person may need minutes to log in. The longer life takes room like the push itself; without room the request keeps its end. */

@@ -303,5 +303,5 @@ const shares = 16
 /** Temporary credentials that nobody has agreed to: whoever has the secret of a client can make the server remember them without any user. */
 function readTemporaryRoom(reader: OptionReader, clock: () => number): NamedRoom {
   const share = reader.whole('temporaryCredentialsShare', 524_288, 4096, 1_073_741_824)
-  return new NamedRoom(new SharedRoom({ size: shares * share, share, clock, of: 'temporary credentials' }), clock)
+  return new NamedRoom(new SharedRoom({ size: shares * share, share, clock, of: 'temporary credentials' }))
 }

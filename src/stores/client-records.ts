@@ -66,14 +66,20 @@ export class ClientRecords {
   }
 
   /**
-   * Keeps a client that would have ended before `instant` until then. Nothing is written where it would end later anyway, nor where it was changed or
-   * deleted since it was read: the write replaces the version that was read and no other.
+   * Keeps a client that would have ended before `instant` until then. Nothing is written where it would end later anyway, nor where it was deleted. The write
+   * replaces the version that was read and no other; where another was faster, what it left is judged again.
    */
   async keepUntil(client_id: string, instant: number): Promise<void> {
-    const record = await this.#read(client_id)
-    if (record?.data.client === undefined || record.expiresAt >= instant) return
-    const kept = this.#record(client_id, record.data, instant + day)
-    await callStore(this.#settings, (store) => store.replace(kept, record.version))
+    const deadline = performance.now() + this.#settings.timeout
+    for (let record = await this.#read(client_id); ;) {
+      if (record?.data.client === undefined || record.expiresAt >= instant) return
+      const { version, data } = record
+      const kept = this.#record(client_id, data, instant + day)
+      if (await callStore(this.#settings, (store) => store.replace(kept, version))) return
+      record = await this.#read(client_id)
+      if (performance.now() > deadline)
+        throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this client until the deadline' })
+    }
   }
 
   /** Deletes a client, where there is one. */

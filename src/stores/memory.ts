@@ -119,6 +119,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     counts[partOf(replaced)]--
     counts[partOf(record)]++
     records.set(record.id, record)
+    // One that ends earlier than before is looked at then; one that ends later is found at its old time, and put back.
+    if (record.expiresAt < replaced.expiresAt) due.add(record.id, record.expiresAt)
     return true
   }
 
