@@ -87,6 +87,9 @@ describe('the code of the README and of docs/', () => {
     )
     expect(code.size).toBeGreaterThan(8)
     code.set(join(root, 'README.given.ts'), given)
+    // A store of the reader's own
+    const ownStore = "import type { Store } from 'oauth2-token-handler'\nexport declare function createStore(): Store\n"
+    code.set(join(root, 'my-store.ts'), ownStore)
     const host = ts.createCompilerHost(options)
     const { getSourceFile, fileExists, readFile } = host
     host.fileExists = (path) => code.has(path) || fileExists(path)

@@ -20,6 +20,8 @@ export {
   startSweeping,
   type DeleteExpiredOptions,
   type DurableStoreOptions,
+  type SweepBatch,
+  type SweptBatch,
   type SweepingOptions,
   type Upkeep,
 } from './upkeep.js'
