@@ -38,7 +38,16 @@ import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './
 import { readBody, type Handler, type HostRequest } from './host.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
-import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
+import {
+  headerValue,
+  isSecure,
+  readForm,
+  readQuery,
+  type Form,
+  type Parameters,
+  type ProtocolRequest,
+  type ProtocolResponse,
+} from './protocol.js'
 import { silentResponse } from './silent-response.js'
 import { clientAddress, plainRequest, readContext, requestHead, send } from './wire.js'
 import { withinTime } from './within-time.js'
@@ -91,7 +100,10 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
     const head = requestHead(req)
-    const about = { address: clientAddress(req, head, configuration), context: await readContext(configuration.context, req) }
+    const about = {
+      address: clientAddress(req, head, configuration),
+      context: await readContext(configuration.context, req, configuration.callbackTimeout),
+    }
     const request = { ...plainRequest(req, head, configuration), ...about }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
@@ -122,8 +134,16 @@ function sendPage(res: ServerResponse, { allow, retryAfter }: OAuthError, { head
 function assertReachable(request: ProtocolRequest, { allowInsecureTransport }: Configuration): void {
   // RFC 6749 §3.1: the authorization endpoint requires TLS
   if (!isSecure(request) && !allowInsecureTransport) throw new InvalidRequest('the authorization endpoint requires https')
-  if (request.method === 'GET' || request.method === 'POST') return
-  throw new InvalidRequest('the authorization endpoint answers GET and POST', { status: 405, allow: 'GET, POST' })
+  if (request.method !== 'GET' && request.method !== 'POST') {
+    throw new InvalidRequest('the authorization endpoint answers GET and POST', { status: 405, allow: 'GET, POST' })
+  }
+  // An image or a fetch of another site's page is nobody who visits: it must cause no fetch, and use up nothing of its visitor's.
+  const site = headerValue(request.headers, 'sec-fetch-site')
+  const mode = headerValue(request.headers, 'sec-fetch-mode') ?? 'navigate'
+  if ((site === 'cross-site' || site === 'same-site') && mode !== 'navigate')
+    throw new InvalidRequest('the authorization endpoint must be opened as a page', {
+      reason: 'a page of another site asked without opening it',
+    })
 }
 
 /** An authorization request, and the browser it came from. */

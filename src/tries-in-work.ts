@@ -34,9 +34,13 @@ export class TriesInWork {
 
   async #takeLater<T>(tries: Tries, key: string, left: () => number, work: () => Awaitable<T>): Promise<T> {
     if (tries.waiting.size >= mostWaiting) throw tooMany()
-    tries.left = left
-    await turnIn(tries.waiting)
-    return this.take(key, left, work)
+    const deadline = performance.now() + patience
+    for (let current: Tries | undefined = tries; current !== undefined && left() > 0 && current.inWork >= left();) {
+      current.left = left
+      await turnIn(current.waiting, deadline - performance.now())
+      current = this.#tries.get(key)
+    }
+    return this.#work(key, work)
   }
 
   #work<T>(key: string, work: () => Awaitable<T>): Awaitable<T> {
@@ -74,7 +78,7 @@ export class TriesInWork {
   }
 }
 
-function turnIn(waiting: Set<() => void>): Promise<void> {
+function turnIn(waiting: Set<() => void>, patience: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const goOn = () => {
       waiting.delete(goOn)

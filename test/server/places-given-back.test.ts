@@ -13,7 +13,8 @@ import { NamedRoom, SharedRoom } from '../../src/shared-room.js'
 import { TriesInWork } from '../../src/tries-in-work.js'
 import { formRequest, native, parsed, redirect_uri, start, testServer } from '../support/server.js'
 import { serverOfStoredClients } from '../support/stored.js'
-import { asked } from './site.js'
+import { Resources } from '../support/wire.js'
+import { asked, authorizePath, startSite } from './site.js'
 
 beforeAll(() => {
   jest.spyOn(console, 'warn').mockReturnValue()
@@ -106,6 +107,27 @@ describe('X6 fetches of documents', () => {
     await Promise.all(Array.from({ length: 60 }, async () => findClientToAuthorize(id)))
     expect([fetches, rooms.documents.size]).toEqual([1, 1])
     expect(rooms.documents.used).toBeLessThan(2_000)
+  })
+})
+
+describe('X12 X6 X2 a page of another site', () => {
+  const resources = new Resources()
+  afterAll(() => resources.close())
+
+  test('X12 an image of it asks for nothing: no document is fetched, no pushed request opened; a visit from it does', async () => {
+    let fetches = 0
+    const clientIdMetadataDocuments = { fetch: () => (fetches++, Promise.resolve({ document, headers: {} })) }
+    const site = await startSite(resources, { store: memoryStore({ clock: () => start }), clientIdMetadataDocuments })
+    const path = authorizePath({ client_id: id, redirect_uri })
+    const foreign = { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' }
+    for (const mode of ['no-cors', 'cors', 'websocket']) {
+      const page = await site.browser().go(path, { headers: { ...foreign, 'sec-fetch-mode': mode } })
+      expect([page.status, page.headers['set-cookie']]).toEqual([400, undefined])
+    }
+    expect(fetches).toBe(0)
+    const visit = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+    expect((await site.browser().go(path, { headers: visit })).status).toBe(200)
+    expect(fetches).toBe(1)
   })
 })
 
