@@ -102,7 +102,7 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const head = requestHead(req)
     const about = {
       address: clientAddress(req, head, configuration),
-      context: await readContext(configuration.context, req, configuration.callbackTimeout),
+      context: await readContext(configuration, req),
     }
     const request = { ...plainRequest(req, head, configuration), ...about }
     assertReachable(request, configuration)

@@ -62,7 +62,7 @@ export async function answer(
     const { url, headers, secure } = plainRequest(req, head, configuration)
     const address = clientAddress(req, head, configuration)
     if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
-    const context = await readContext(configuration.context, req, configuration.callbackTimeout)
+    const context = await readContext(configuration, req)
     const body = () => readBody(req, res, head.headers, configuration)
     const request = { method: head.method, url, headers, secure, address, context, body }
     sendToPage(configuration, head, res, await respond(request))

@@ -145,17 +145,18 @@ export function warnOfInsecureTransport(server: {
   )
 }
 
-const usualTimeout = 10_000
-
 /**
  * What the option `context` says of a request.
  *
- * @throws ServerError when that is not an object; TemporarilyUnavailable when it takes longer than `timeout` milliseconds.
+ * @throws ServerError when that is not an object; TemporarilyUnavailable when it takes longer than `callbackTimeout` milliseconds.
  */
-export async function readContext(context: unknown, req: WireRequest, timeout = usualTimeout): Promise<Context> {
+export async function readContext(
+  { context, callbackTimeout }: { readonly context?: unknown; readonly callbackTimeout: number },
+  req: WireRequest,
+): Promise<Context> {
   if (context === undefined) return {}
   const ask = context as (req: WireRequest) => Awaitable<unknown>
-  const answered = await withinTime(timeout, () => ask(req), lateCallback)
+  const answered = await withinTime(callbackTimeout, () => ask(req), lateCallback)
   if (typeof answered === 'object' && answered !== null) return answered as Context
   throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
 }

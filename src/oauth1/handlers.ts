@@ -2,11 +2,10 @@
  * The shell of OAuth 1: handlers for Express, Connect and bare node:http. The only file of oauth1/ that knows `req`, `res` and `next`.
  */
 import type { ServerResponse } from 'node:http'
-import type { Awaitable } from '../awaitable.js'
 import { parsedBody, unreadBody } from '../body.js'
 import { ConfigurationError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
-import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import {
   clientAddress,
   pass,
@@ -18,7 +17,6 @@ import {
   type WireHead,
   type WireRequest,
 } from '../wire.js'
-import { inTime } from './application-rules.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { checkOAuth1, type OAuth1Demand, type OAuth1Info } from './protected-resource.js'
 import { refuse } from './responses.js'
@@ -89,7 +87,7 @@ async function check(configuration: OAuth1Configuration, req: OAuth1HostRequest,
   const head = requestHead(req)
   const request = { ...requestOf(configuration, req, head), body: keptBody(req) }
   // Asked for the look-up of the client only, and most servers have no such option.
-  const context = configuration.context === undefined ? {} : await contextOf(configuration, req)
+  const context = configuration.context === undefined ? {} : await readContext(configuration, req)
   return checkOAuth1(configuration, { ...request, context }, demand)
 }
 
@@ -115,7 +113,7 @@ async function answer(
   try {
     const head = requestHead(req)
     const request = requestOf(configuration, req, head)
-    const context = await contextOf(configuration, req)
+    const context = await readContext(configuration, req)
     const body = () => keptBody(req) ?? unreadBody(req, res, head.headers, configuration, 'keep its text in req.rawBody')
     send(res, await respond({ ...request, context, body }))
   } catch (thrown) {
@@ -128,10 +126,6 @@ function requestOf(configuration: OAuth1Configuration, req: OAuth1HostRequest, h
   const request = plainRequest(req, head, configuration)
   if (request.secure === false) warnOfInsecureTransport(configuration)
   return { ...request, address: clientAddress(req, head, configuration) }
-}
-
-function contextOf(configuration: OAuth1Configuration, req: OAuth1HostRequest): Awaitable<Context> {
-  return inTime(configuration, () => readContext(configuration.context, req))
 }
 
 /** The body, unless the application has read it: then what it kept or made of it. */
