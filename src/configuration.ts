@@ -4,13 +4,15 @@
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
 import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
-import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
-import { createClientRegistry, type ClientRegistry, type StoredClients } from './client-registry.js'
+import { createClientRegistry, type ClientRegistry } from './client-registry.js'
+import { documentRules, readClientIdDocuments, storedClients } from './client-sources.js'
 import type { Served } from './clients.js'
 import { readCors, type CorsPolicy } from './cors.js'
+import { createWarn, readInsecureTransport, readStore, systemClock, type Warn } from './environment.js'
 import { createEmit, type Emit } from './events.js'
 import { readFailureLimit } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
+import { readLifetimes, type Lifetimes } from './lifetimes.js'
 import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
@@ -28,12 +30,10 @@ import {
   readErrorUri,
   readIgnoredScopes,
   readImplies,
-  readInsecureTransport,
   readIssuer,
   readPrivateUseSchemes,
   readRealm,
   readScopes,
-  readStore,
   readStrangerScopes,
   readTrustProxy,
 } from './plain-options.js'
@@ -43,9 +43,6 @@ import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { lineOf } from './stores/line.js'
-import { memoryStore } from './stores/memory.js'
-import type { Store } from './stores/store.js'
-import type { StrangerRules } from './stranger-metadata.js'
 import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
@@ -54,7 +51,8 @@ import { mac } from './tokens/mac.js'
 import type { ReadingPolicy } from './tokens/read.js'
 
 /** Options that were checked, with every default in place. */
-export interface Configuration extends TransportPolicy, ClientAuthenticationPolicy, ClientRegistry, IssuingPolicy, ReadingPolicy {
+export interface Configuration
+  extends TransportPolicy, ClientAuthenticationPolicy, ClientRegistry, IssuingPolicy, ReadingPolicy, Lifetimes {
   readonly scopes: Scope
   /** Scopes that are dropped from requests. */
   readonly ignoredScopes: ReadonlySet<string>
@@ -63,9 +61,6 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly grants: ReadonlyMap<string, Grant>
   readonly defaultGrantType: string | undefined
   readonly refreshable: NonNullable<ServerOptions['refreshable']>
-  readonly rotateRefreshTokens: boolean
-  readonly accessTokenLifetime: NonNullable<ServerOptions['accessTokenLifetime']>
-  readonly codeLifetime: number
   readonly hasClientIdDocuments: boolean
   /** The schemes without a dot that clients of strangers may be redirected to. */
   readonly privateUseSchemes: ReadonlySet<string>
@@ -83,8 +78,7 @@ export interface Configuration extends TransportPolicy, ClientAuthenticationPoli
   readonly errorUri: string | undefined
   readonly realm: string
   readonly emit: Emit
-  /** Prints one line for the deployer, and tells it as an event. Each text once. */
-  readonly warn: (message: string) => void
+  readonly warn: Warn
   /** Whether the store is the default one, which only handlers with the same options share. */
   readonly usesDefaultStore: boolean
   readonly available: ServerOptions['available']
@@ -130,9 +124,6 @@ export function expectRegistration(options: ServerOptions): void {
   if (typeof options === 'object' && (options as unknown) !== null) withRegistration.add(options)
 }
 
-const day = 86_400
-const year = 365 * day
-
 /**
  * The configuration of a server.
  *
@@ -164,12 +155,12 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   } = options
   assertClock(clock)
   const emit = createEmit(onEvent, clock)
-  const warn = createWarn(emit)
+  const warn = createWarn('oauth2-token-handler', emit)
   const issuer = readIssuer(reader)
   const clockTolerance = reader.whole('clockTolerance', 5, 0, 300)
   const storeTimeout = reader.whole('storeTimeout', 2000, 1, 600_000)
   const callbackTimeout = reader.whole('callbackTimeout', 10_000, 1, 600_000)
-  const store = readStore(members) ?? defaultStore(clock, emit, warn)
+  const store = readStore(members, { clock, emit, warn })
   const bounded = { store, timeout: storeTimeout, line: lineOf(store, reader.whole('storeConcurrency', undefined, 1, 100_000)) }
   const refreshable = readRefreshable(members)
   const grants = readGrants(members, refreshable)
@@ -260,91 +251,11 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     authorize,
     context,
     trustProxy: readTrustProxy(options),
-    allowInsecureTransport: readInsecureTransport(reader, warn),
+    allowInsecureTransport: readInsecureTransport(reader, warn, 'secrets and tokens travel in plain text'),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
     errorUri: readErrorUri(reader),
     realm: readRealm(reader),
     emit,
     warn,
   }
-}
-
-function systemClock(): number {
-  return Math.floor(Date.now() / 1000)
-}
-
-function createWarn(emit: Emit): (message: string) => void {
-  const said = new Set<string>()
-  return (message) => {
-    if (said.has(message)) return
-    said.add(message)
-    console.warn(`oauth2-token-handler: ${message}`)
-    emit({ type: 'warning', reason: message })
-  }
-}
-
-function readLifetimes(reader: OptionReader, members: Unchecked) {
-  const lifetime = members.accessTokenLifetime
-  return {
-    accessTokenLifetime:
-      typeof lifetime === 'function'
-        ? (lifetime as Exclude<Configuration['accessTokenLifetime'], number>)
-        : reader.whole('accessTokenLifetime', 3600, 1, year),
-    // RFC 6749 §4.1.2: a maximum authorization code lifetime of 10 minutes is recommended
-    codeLifetime: reader.whole('codeLifetime', 60, 1, 600),
-    refreshTokenLifetime: reader.whole('refreshTokenLifetime', 90 * day, 1, 100 * year),
-    refreshTokenIdleLifetime: reader.whole('refreshTokenIdleLifetime', 14 * day, 1, 100 * year),
-    refreshRetryWindow: reader.whole('refreshRetryWindow', 30, 0, 600),
-    rotateRefreshTokens: reader.boolean('rotateRefreshTokens', true),
-    maxAccessTokens: reader.whole('maxAccessTokens', 100, 1, 10_000),
-  }
-}
-
-function readClientIdDocuments(
-  { clientIdMetadataDocuments: value }: ServerOptions,
-  policy: ClientIdMetadataPolicy,
-): ClientIdDocuments | undefined {
-  if (value === undefined || value === false) return undefined
-  const options = value === true ? {} : value
-  assertKnownKeys(assertObject(options, 'clientIdMetadataDocuments'), ['accept', 'fetch'], 'clientIdMetadataDocuments')
-  return createClientIdDocuments(options, policy)
-}
-
-/** A client that is its document has nobody to share a secret with (draft §4.1). */
-function documentRules(
-  strangers: { readonly scopes: Scope },
-  { grantTypes, methods }: Served,
-  privateUseSchemes: ReadonlySet<string>,
-): () => StrangerRules {
-  const own = {
-    grantTypes,
-    methods: methods.filter((name) => name === 'none'),
-    privateUseSchemes,
-    defaultMethod: 'none',
-    onMistake: 'drop',
-  } as const
-  return () => ({ ...own, scopes: strangers.scopes })
-}
-
-/** The clients in the store. One that was authorised is a stranger no more, as far as room is concerned. */
-function storedClients(
-  records: ClientRecords,
-  { registrations }: StrangerRooms,
-  where: Pick<StoredClients, 'isSearched' | 'hasRegistration' | 'isEmpty'>,
-): StoredClients {
-  return {
-    ...where,
-    find: (client_id) => records.findWithSource(client_id),
-    async keepUntil(client_id, instant) {
-      await records.keepUntil(client_id, instant)
-      registrations.leave(client_id)
-    },
-  }
-}
-
-function defaultStore(clock: () => number, emit: Emit, warn: (message: string) => void): Store {
-  if (process.env.NODE_ENV === 'production') {
-    warn('no store is configured: tokens are kept in memory, end with this process, and are unknown to any other; set the option store')
-  }
-  return memoryStore({ clock, onEvent: emit })
 }

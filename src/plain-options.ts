@@ -8,7 +8,6 @@ import { assertKnownKeys, assertObject, didYouMean, type OptionReader, type Unch
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import { isPrivateUseScheme, usualPrivateUseSchemes } from './redirect-uri.js'
 import { isScopeToken, readScopeList, type Scope } from './scope.js'
-import type { Store } from './stores/store.js'
 
 export function readIssuer(reader: OptionReader): string | undefined {
   const issuer = reader.text('issuer')
@@ -102,27 +101,6 @@ export function readEndpoints(members: Unchecked): EndpointPlaces {
 export function readTrustProxy({ trustProxy }: ServerOptions): ServerOptions['trustProxy'] {
   if (trustProxy === undefined || typeof trustProxy === 'function') return trustProxy
   throw new ConfigurationError("trustProxy must be a function (address) => boolean, as in (address) => address === '10.0.0.1'")
-}
-
-export function readInsecureTransport(reader: OptionReader, warn: (message: string) => void): boolean {
-  const allowed = reader.boolean('allowInsecureTransport', false)
-  if (!allowed) return false
-  if (process.env.NODE_ENV === 'production') {
-    throw new ConfigurationError('allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https')
-  }
-  warn('allowInsecureTransport is on: secrets and tokens travel in plain text; use it on your own machine only')
-  return true
-}
-
-export function readStore(members: Unchecked): Store | undefined {
-  const { store } = members
-  if (store === undefined) return undefined
-  const verbs = assertObject(store, 'store')
-  for (const verb of ['get', 'create', 'replace', 'list']) {
-    if (typeof verbs[verb] !== 'function')
-      throw new ConfigurationError(`store must have the verb ${verb}(); memoryStore() is one that has all`)
-  }
-  return store as Store
 }
 
 /** Milliseconds, and fractions of seconds, would make everything live a thousand times too short, or be refused by every store. */

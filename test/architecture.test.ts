@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { breachesIn, configuration, entries, parts, presets, readTree, seams, workings } from './support/architecture.js'
+import { breachesIn, configuration, entries, environment, parts, presets, readTree, seams, workings } from './support/architecture.js'
 
 const root = fileURLToPath(new URL('../src', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, '../package.json'), 'utf8')) as { dependencies: Record<string, string> }
@@ -63,7 +63,7 @@ describe('src', () => {
   })
 
   it('DESIGN §2 what the rules name exists', () => {
-    for (const path of [...Object.values(seams), ...workings, ...parts, ...entries, ...configuration, ...presets])
+    for (const path of [...Object.values(seams), ...workings, ...parts, ...entries, ...configuration, ...environment, ...presets])
       expect([path, existsSync(join(root, path))]).toEqual([path, true])
   })
 })

@@ -3,13 +3,13 @@
  *
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
+import { createWarn, readInsecureTransport, readStore, systemClock, type Warn } from '../environment.js'
 import { ConfigurationError } from '../errors.js'
 import { createEmit, type Emit, type EventListener } from '../events.js'
 import { readFailureLimit, type FailureCounter } from '../failed-authentication.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
 import { NamedRoom, SharedRoom } from '../shared-room.js'
-import { memoryStore } from '../stores/memory.js'
 import type { Store } from '../stores/store.js'
 import { createClientLookUp, type ClientLookUp, type FindOAuth1Client, type OAuth1Client } from './clients.js'
 import { Records } from './records.js'
@@ -150,8 +150,7 @@ export interface OAuth1Configuration {
   readonly maxBodySize: number
   readonly clock: () => number
   readonly emit: Emit
-  /** Prints one line for the deployer, and tells it as an event. Each text once. */
-  readonly warn: (message: string) => void
+  readonly warn: Warn
 }
 
 const optionNames: readonly string[] = [
@@ -186,13 +185,13 @@ function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration 
   for (const name of callbackNames) reader.assertCallback(name)
   const { clock = systemClock, onEvent, tokens, authorize, responseParameters, context, available, trustProxy } = options
   const emit = createEmit(onEvent, clock)
-  const warn = createWarn(emit)
+  const warn = createWarn('oauth2-token-handler/oauth1', emit)
   const sealer = createSealer(members.secrets)
   const realms = readRealms(reader)
   const timeout = reader.whole('storeTimeout', 2000, 1, 600_000)
   const callbackTimeout = reader.whole('callbackTimeout', 10_000, 1, 600_000)
   const clockTolerance = reader.whole('clockTolerance', 5, 0, 300)
-  const store = readStore(members) ?? defaultStore(clock, emit, warn)
+  const store = readStore(members, { clock, emit, warn })
   const signatureMethods = readSignatureMethods(reader)
   return {
     findClient: createClientLookUp(members.clients, { sealer, realms, timeout, emit }),
@@ -217,25 +216,11 @@ function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration 
     temporaryRoom: readTemporaryRoom(reader, clock),
     callbackTimeout,
     trustProxy,
-    allowInsecureTransport: readInsecureTransport(reader, warn),
+    allowInsecureTransport: readInsecureTransport(reader, warn, 'requests can be read and replayed within the timestamp window'),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
     clock,
     emit,
     warn,
-  }
-}
-
-function systemClock(): number {
-  return Math.floor(Date.now() / 1000)
-}
-
-function createWarn(emit: Emit): (message: string) => void {
-  const said = new Set<string>()
-  return (message) => {
-    if (said.has(message)) return
-    said.add(message)
-    console.warn(`oauth2-token-handler/oauth1: ${message}`)
-    emit({ type: 'warning', reason: message })
   }
 }
 
@@ -267,34 +252,6 @@ function readOrigin(reader: OptionReader): string | undefined {
   const origin = reader.text('origin')
   if (origin === undefined || /^https?:\/\/[^/?#@\s]+$/i.test(origin)) return origin
   throw new ConfigurationError('origin must be scheme and authority only, as in https://api.example.com')
-}
-
-function readStore(members: Unchecked): Store | undefined {
-  const { store } = members
-  if (store === undefined) return undefined
-  const verbs = assertObject(store, 'store')
-  for (const verb of ['get', 'create', 'replace', 'list']) {
-    if (typeof verbs[verb] === 'function') continue
-    throw new ConfigurationError(`store must have the verb ${verb}(); memoryStore() is one that has all`)
-  }
-  return store as Store
-}
-
-function defaultStore(clock: () => number, emit: Emit, warn: (message: string) => void): Store {
-  if (process.env.NODE_ENV === 'production') {
-    warn('no store is configured: tokens are kept in memory, end with this process, and are unknown to any other; set the option store')
-  }
-  return memoryStore({ clock, onEvent: emit })
-}
-
-function readInsecureTransport(reader: OptionReader, warn: (message: string) => void): boolean {
-  const allowed = reader.boolean('allowInsecureTransport', false)
-  if (!allowed) return false
-  if (process.env.NODE_ENV === 'production') {
-    throw new ConfigurationError('allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https')
-  }
-  warn('allowInsecureTransport is on: requests can be read and replayed within the timestamp window; use it on your own machine only')
-  return true
 }
 
 /** What all networks together may hold, in shares of one. */

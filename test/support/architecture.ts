@@ -24,6 +24,7 @@ type Layer =
   | 'endpoint'
   | 'oauth1'
   | 'configuration'
+  | 'environment'
   | 'working'
   | 'entry'
   | 'testing'
@@ -52,7 +53,17 @@ export const parts = [
 ] // prettier-ignore
 /** What people start or import beside index.ts, and nothing here imports. */
 export const entries = ['cli.ts', 'stores/kit.ts', 'testing.ts']
-export const configuration = ['client-registry.ts', 'configuration.ts', 'options.ts', 'plain-options.ts', 'strategy-options.ts']
+export const configuration = [
+  'client-registry.ts',
+  'client-sources.ts',
+  'configuration.ts',
+  'lifetimes.ts',
+  'options.ts',
+  'plain-options.ts',
+  'strategy-options.ts',
+]
+/** Clock, warnings and default store, for the configurations of both houses. */
+export const environment = ['environment.ts']
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
 /** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
@@ -64,9 +75,10 @@ const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   index: ['handlers', 'endpoint', 'oauth1', 'configuration', 'working', 'preset', 'strategy', 'part', 'seam', 'ground'],
   handlers: ['handlers', 'endpoint', 'oauth1', 'configuration', 'ground'],
   endpoint: ['endpoint', 'configuration', 'working', 'seam', 'ground'],
-  // A house of its own, with a default store like the other one; nothing of that one's configuration and workings.
-  oauth1: ['oauth1', 'strategy', 'seam', 'ground'],
-  configuration: ['configuration', 'working', 'strategy', 'seam', 'ground'],
+  // A house of its own, with the same environment; nothing of the other one's configuration and workings.
+  oauth1: ['oauth1', 'environment', 'strategy', 'seam', 'ground'],
+  configuration: ['configuration', 'environment', 'working', 'strategy', 'seam', 'ground'],
+  environment: ['strategy', 'seam', 'ground'],
   working: ['working', 'seam', 'ground'],
   entry: ['testing', 'part', 'seam', 'ground'],
   testing: ['testing', 'seam', 'ground'],
@@ -116,6 +128,7 @@ function layerOf(path: string): Layer | undefined {
   if (shell.includes(path) && !path.includes('/')) return 'handlers'
   if (entries.includes(path)) return 'entry'
   if (configuration.includes(path)) return 'configuration'
+  if (environment.includes(path)) return 'environment'
   if (presets.includes(path)) return 'preset'
   const [folder = '', ...rest] = path.split('/')
   if (workings.includes(path)) return 'working'
