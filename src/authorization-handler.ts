@@ -203,7 +203,7 @@ function describe(asked: Asked, { client, redirect_uri }: Redirection, { scope, 
     request_uri,
     parameters: form.parameters,
     url: pathAndQuery(request.url),
-    confirmation: confirmationOf(form, secret),
+    confirmation: confirmationOf({ form, redirect_uri }, secret),
     isAskedAgain,
   }
 }
@@ -265,8 +265,9 @@ async function conclude(
 ): Promise<void> {
   const { options, configuration, decide } = endpoint
   const { request, form, secret, request_uri } = asked
+  const { redirect_uri } = shown
   const answered = await readAnswer(configuration, request, req, res)
-  const page = decidingPage(request, form, answered, configuration.issuer)
+  const page = decidingPage(request, { form, redirect_uri }, answered, configuration.issuer)
   if (page === undefined) {
     askAgain(configuration, request, shown, 'the confirmation is missing, stale, or of another request or browser', res)
     return
