@@ -84,6 +84,15 @@ describe('V23 key', () => {
   })
 })
 
+test('V23 both lines of the README make a key that jwt() takes', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  expect(readme).toContain('`npx oauth2-token-handler key signing-key.pem`')
+  const [, line = ''] = /`(openssl genpkey [^`]+) -out signing-key\.pem`/.exec(readme) ?? []
+  const [openssl = '', ...args] = line.split(' ')
+  const { status, stdout } = spawnSync(openssl, args, { encoding: 'utf8' })
+  expect([status, isSigningKey(stdout)]).toEqual([0, true])
+})
+
 test('V34 secret prints a secret and its hash, with which the client authenticates', async () => {
   const { status, stdout } = cli('secret')
   const [, secret = '', hash = ''] = /^client_secret: (\S{43})\nhash: (\S+)\n$/.exec(stdout) ?? []
