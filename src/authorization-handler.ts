@@ -36,6 +36,7 @@ import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
+import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import {
@@ -83,8 +84,9 @@ export function authorizationHandler(options: ServerOptions, decide: Decide, han
   assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
   const texts = readTexts(handlerOptions.texts, 'authorizationHandler: texts')
   configuration.servedEndpoints.add('authorization')
+  const endpoint = { options, configuration, decide: named('authorize', decide), texts }
   return function handleAuthorization(req, res, _next): void {
-    void handle({ options, configuration, decide, texts }, req, res)
+    void handle(endpoint, req, res)
   }
 }
 

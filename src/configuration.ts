@@ -13,6 +13,7 @@ import { createEmit, type Emit } from './events.js'
 import { readFailureLimit } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
 import { readLifetimes, type Lifetimes } from './lifetimes.js'
+import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
@@ -221,14 +222,14 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     resources: readResources(reader.texts('resources') ?? []),
     grants,
     defaultGrantType: readDefaultGrantType(reader, grants),
-    refreshable,
+    refreshable: named('the option refreshable', refreshable),
     clientAuthenticationMethods,
     accessTokenFormat,
     tokenType,
     tokenTypes,
-    refreshTokens,
-    responseParameters,
-    available,
+    refreshTokens: named('the option refreshTokens', refreshTokens),
+    responseParameters: named('the option responseParameters', responseParameters),
+    available: named('the option available', available),
     failures: readFailureLimit(members, clock, callbackTimeout),
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
@@ -244,13 +245,14 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     clock,
     clockTolerance,
     ...lifetimes,
+    accessTokenLifetime: named('the option accessTokenLifetime', lifetimes.accessTokenLifetime),
     hasClientIdDocuments: documents !== undefined,
     privateUseSchemes,
-    checkScope,
-    beforeGrant,
-    authorize,
-    context,
-    trustProxy: readTrustProxy(options),
+    checkScope: named('the option checkScope', checkScope),
+    beforeGrant: named('the option beforeGrant', beforeGrant),
+    authorize: named('the option authorize', authorize),
+    context: named('the option context', context),
+    trustProxy: named('the option trustProxy', readTrustProxy(options)),
     allowInsecureTransport: readInsecureTransport(reader, warn, 'secrets and tokens travel in plain text'),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
     errorUri: readErrorUri(reader),

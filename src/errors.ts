@@ -5,6 +5,7 @@
  * wire is `error` and the dull `description`; `reason` and `cause` go to the events and never leave the server.
  * `ConfigurationError` and `UnvalidatedRequest` are mistakes of the application and never reach a client.
  */
+import { throwerOf } from './known-causes.js'
 
 /** The registered error codes this server answers with. */
 export type ErrorCode =
@@ -202,5 +203,7 @@ export class UnvalidatedRequest extends Error {
 
 /** Any thrown value as the OAuthError it is answered with. */
 export function toOAuthError(thrown: unknown): OAuthError {
-  return thrown instanceof OAuthError ? thrown : new ServerError(undefined, { cause: thrown })
+  if (thrown instanceof OAuthError) return thrown
+  const reason = throwerOf(thrown)
+  return new ServerError(undefined, reason === undefined ? { cause: thrown } : { cause: thrown, reason })
 }

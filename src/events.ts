@@ -2,10 +2,13 @@
  * What the server tells the application: one callback, typed, with an allow-list of fields and never a credential.
  *
  * The same events go to the `node:diagnostics_channel` named `oauth2-token-handler` and, with
- * `NODE_DEBUG=oauth2-token-handler`, as one line each to stderr.
+ * `NODE_DEBUG=oauth2-token-handler`, as one line each to stderr, with message and stack of what was thrown below.
+ * Where nobody listens, failures go to the console: see console-lines.ts.
  */
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
+import { printFailure } from './console-lines.js'
+import { describeCause, remedyFor } from './known-causes.js'
 
 /** What happened. */
 export type EventType =
@@ -48,6 +51,8 @@ export interface ServerEvent {
   /** Name and code of what was thrown below, such as `Error` and `ECONNREFUSED`. */
   readonly cause_name?: string
   readonly cause_code?: string
+  /** What helps against the cause, in fixed words, where this package knows. */
+  readonly remedy?: string
   /**
    * What was thrown below, whole. Not enumerable, so that no logger prints it by accident: its message may hold
    * a query or a password.
@@ -56,10 +61,13 @@ export interface ServerEvent {
 }
 
 /** The fields of an event, before `at` is added. */
-export type EventFields = Omit<ServerEvent, 'at' | 'cause_name' | 'cause_code'>
+export type EventFields = Omit<ServerEvent, 'at' | 'cause_name' | 'cause_code' | 'remedy'>
 
-/** Publishes an event. Never throws. */
-export type Emit = (event: EventFields) => void
+/**
+ * Publishes an event. Never throws. `isFailure` says that the application, the store or the deployer has to mend something, so that the console tells it
+ * where nobody listens. Default: by the event.
+ */
+export type Emit = (event: EventFields, isFailure?: boolean) => void
 
 /** The application's listener. What it throws or rejects is swallowed. */
 export type EventListener = (event: ServerEvent) => unknown
@@ -69,11 +77,16 @@ const debug = debuglog('oauth2-token-handler')
 
 /** Makes the function through which everything in one server reports. */
 export function createEmit(onEvent: EventListener | undefined, clock: () => number): Emit {
-  return function emit(fields) {
-    if (onEvent === undefined && !events.hasSubscribers && !debug.enabled) return
+  return function emit(fields, isFailure = tellsFailure(fields)) {
+    const isHeard = onEvent !== undefined || events.hasSubscribers || debug.enabled
+    if (!isHeard && !isFailure) return
     try {
       const event = completeEvent(fields, clock())
-      if (debug.enabled) debug('%s', JSON.stringify(event))
+      if (!isHeard) {
+        printFailure(event)
+        return
+      }
+      if (debug.enabled) debug('%s', debugText(event))
       // What a subscriber of the channel throws is not seen here: node reports it as an uncaught exception.
       if (events.hasSubscribers) events.publish(event)
       const answer: unknown = onEvent?.(event)
@@ -85,23 +98,28 @@ export function createEmit(onEvent: EventListener | undefined, clock: () => numb
   }
 }
 
+/** A warning with a cause is of something that was thrown; the others are printed where they arise, or are a client's doing. */
+function tellsFailure({ type, cause }: EventFields): boolean {
+  return failures.has(type) || (type === 'warning' && cause !== undefined)
+}
+
+const failures: ReadonlySet<EventType> = new Set(['request.failed', 'record.unreadable', 'store.filling'])
+
 function completeEvent(fields: EventFields, at: number): ServerEvent {
   const { cause, ...visible } = fields
   if (cause === undefined) return { ...visible, at }
-  const event = { ...visible, at, ...describeCause(cause) }
+  const remedy = remedyFor(cause)
+  const event = { ...visible, at, ...describeCause(cause), ...(remedy === undefined ? {} : { remedy }) }
   Object.defineProperty(event, 'cause', { value: cause, enumerable: false })
   return event
 }
 
-function describeCause(cause: unknown): { cause_name?: string; cause_code?: string } {
-  if (!(cause instanceof Error)) return { cause_name: typeof cause }
-  const code: unknown = 'code' in cause ? cause.code : undefined
-  const name = identifier(cause.name) ?? 'Error'
-  const shortCode = typeof code === 'string' ? identifier(code) : undefined
-  return shortCode === undefined ? { cause_name: name } : { cause_name: name, cause_code: shortCode }
-}
-
-/** Only what looks like an identifier may pass: an error's name or code is not a place for a message. */
-function identifier(text: string): string | undefined {
-  return /^[A-Za-z0-9_.:-]{1,64}$/.test(text) ? text : undefined
+/** The event as one line of JSON, and below it what was thrown, with its stack. */
+function debugText(event: ServerEvent): string {
+  const texts = [JSON.stringify(event)]
+  for (let cause = event.cause, depth = 0; cause instanceof Error && depth < 4; cause = cause.cause, depth++) {
+    texts.push(cause.stack?.includes(cause.message) === true ? cause.stack : `${cause.name}: ${cause.message}`)
+  }
+  // Terminals obey control characters.
+  return texts.join('\n').replace(/[^\P{C}\n]/gu, '?')
 }

@@ -15,6 +15,7 @@ import { InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient, Unsuppo
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
+import { calling } from '../known-causes.js'
 import type { ServerOptions } from '../options.js'
 import { isSecure, jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { receivedRequest } from '../received-request.js'
@@ -190,7 +191,7 @@ function judge(request: AcceptedRequest, presented: PresentedCredential, current
   const { grant } = request
   const withheld = withheldReason(request, current)
   if (withheld !== undefined) return judgeWithheld(request, presented, withheld)
-  const authorize = () => grant.authorize(grantRequest(request, presented, current))
+  const authorize = () => calling(`the grant ${grant.type}`, () => grant.authorize(grantRequest(request, presented, current)))
   return grant.limitedBy === undefined ? authorize() : withinLimitOf(grant.limitedBy, request, authorize)
 }
 
