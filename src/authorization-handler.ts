@@ -35,6 +35,7 @@ import { consentPage, errorPage, protectiveHeaders, readTexts, strangersErrorPag
 import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints/decision.js'
 import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
+import { startTime } from './events.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
 import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
@@ -99,14 +100,17 @@ interface Endpoint {
 
 async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse): Promise<void> {
   const { configuration, texts } = endpoint
+  const startedAt = startTime(configuration.emit)
+  let address: string | undefined
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
     const head = requestHead(req)
+    address = clientAddress(req, head, configuration)
     const about = {
-      address: clientAddress(req, head, configuration),
+      address,
       context: await readContext(configuration, req),
     }
-    const request = { ...plainRequest(req, head, configuration), ...about }
+    const request = { ...plainRequest(req, head, configuration), ...about, startedAt }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
@@ -122,7 +126,7 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
     await handleKnown(endpoint, asked, redirection, req, res)
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'authorization', thrown)
+    const error = reportRefusal(configuration, 'authorization', thrown, { address, startedAt })
     sendPage(res, error, errorPage(error.status, error.description, texts))
   }
 }
@@ -184,7 +188,7 @@ async function handleKnown(
     else if (asked.request.method === 'GET') await ask(endpoint, asked, shown, trust, req, res)
     else await conclude(endpoint, asked, shown, trust, req, res)
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'authorization', thrown, client.client_id)
+    const error = reportRefusal(configuration, 'authorization', thrown, { ...asked.request, client_id: client.client_id })
     const url = errorUrl(configuration, redirect_uri, state, error)
     if (trust.isGiven) redirect(res, url)
     else {

@@ -44,6 +44,7 @@ import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { lineOf } from './stores/line.js'
+import type { Store } from './stores/store.js'
 import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
@@ -82,6 +83,10 @@ export interface Configuration
   readonly warn: Warn
   /** Whether the store is the default one, which only handlers with the same options share. */
   readonly usesDefaultStore: boolean
+  /** For the check of its health: everything else goes through the ledger. */
+  readonly store: Store
+  /** Milliseconds. */
+  readonly storeTimeout: number
   readonly available: ServerOptions['available']
   /** All types that resources accept; the Authorization scheme decides. */
   readonly tokenTypes: readonly TokenType[]
@@ -241,6 +246,8 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     callbackTimeout,
     notBefore,
     usesDefaultStore: members.store === undefined,
+    store,
+    storeTimeout,
     issuer,
     clock,
     clockTolerance,

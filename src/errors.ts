@@ -32,6 +32,17 @@ export type ErrorCode =
   | 'temporarily_unavailable'
   | 'server_error'
 
+/** Members of an event about a refusal: what was asked for, within bounds, and what is registered. */
+export interface RefusalFacts {
+  /** The client, where it is registered. */
+  readonly client_id?: string
+  readonly scope?: string
+  readonly allowed?: string
+  readonly redirect_uri?: string
+  readonly registered?: string
+  readonly document?: string
+}
+
 /** What an error may carry beside its description. */
 export interface OAuthErrorDetails {
   /** HTTP status, where it differs from the one of the code. */
@@ -40,6 +51,8 @@ export interface OAuthErrorDetails {
   readonly reason?: string
   /** What was thrown below. For events; never sent. */
   readonly cause?: unknown
+  /** What the event says beside the reason. Never sent. */
+  readonly facts?: RefusalFacts
   /** Seconds for `Retry-After`. */
   readonly retryAfter?: number
   /** Value of `WWW-Authenticate`. */
@@ -90,6 +103,7 @@ export class OAuthError extends Error {
   /** HTTP status of the response. */
   readonly status: number
   readonly reason: string | undefined
+  readonly facts: RefusalFacts | undefined
   readonly retryAfter: number | undefined
   readonly challenge: string | undefined
   readonly allow: string | undefined
@@ -100,6 +114,7 @@ export class OAuthError extends Error {
     this.description = description.replace(outsideDescription, '?')
     this.status = details.status ?? statusOf[error]
     this.reason = details.reason
+    this.facts = details.facts
     this.retryAfter = details.retryAfter
     this.challenge = details.challenge
     this.allow = details.allow

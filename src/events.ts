@@ -44,6 +44,22 @@ export interface ServerEvent {
   readonly error?: string
   /** How many expired records a sweep deleted. */
   readonly count?: number
+  /** Milliseconds from the request's arrival, of `token.issued`, `token.repeated`, `request.refused` and `request.failed`. */
+  readonly duration?: number
+  /** The address that the request came from. */
+  readonly address?: string
+  /** Of a code that was replayed: seconds since its first use. */
+  readonly age?: number
+  /** Beside a scope that was refused, in `scope`: what this client may ask for. */
+  readonly allowed?: string
+  /** A redirection URI that was refused, as it was sent: at most 500 visible ASCII characters. */
+  readonly redirect_uri?: string
+  /** What is registered, or was sent before, in its place. */
+  readonly registered?: string
+  /** The URL of a metadata document that cannot be had. */
+  readonly document?: string
+  /** Whose the token is that another client asked about. */
+  readonly token_client_id?: string
   /** HTTP status that was answered. */
   readonly status?: number
   /** The precise reason, in fixed words. */
@@ -61,13 +77,25 @@ export interface ServerEvent {
 }
 
 /** The fields of an event, before `at` is added. */
-export type EventFields = Omit<ServerEvent, 'at' | 'cause_name' | 'cause_code' | 'remedy'>
+export interface EventFields extends Omit<ServerEvent, 'at' | 'cause_name' | 'cause_code' | 'remedy' | 'duration'> {
+  /** When the request arrived, as `performance.now()` says; becomes `duration`. */
+  readonly startedAt?: number | undefined
+}
 
 /**
  * Publishes an event. Never throws. `isFailure` says that the application, the store or the deployer has to mend something, so that the console tells it
  * where nobody listens. Default: by the event.
  */
-export type Emit = (event: EventFields, isFailure?: boolean) => void
+export interface Emit {
+  (event: EventFields, isFailure?: boolean): void
+  /** Whether anybody listens. */
+  readonly isHeard?: () => boolean
+}
+
+/** When a request has arrived, for `duration`; undefined where nobody listens. */
+export function startTime({ isHeard }: Emit): number | undefined {
+  return isHeard?.() === true ? performance.now() : undefined
+}
 
 /** The application's listener. What it throws or rejects is swallowed. */
 export type EventListener = (event: ServerEvent) => unknown
@@ -77,12 +105,12 @@ const debug = debuglog('oauth2-token-handler')
 
 /** Makes the function through which everything in one server reports. */
 export function createEmit(onEvent: EventListener | undefined, clock: () => number): Emit {
-  return function emit(fields, isFailure = tellsFailure(fields)) {
-    const isHeard = onEvent !== undefined || events.hasSubscribers || debug.enabled
-    if (!isHeard && !isFailure) return
+  const isHeard = () => onEvent !== undefined || events.hasSubscribers || debug.enabled
+  function emit(fields: EventFields, isFailure = tellsFailure(fields)): void {
+    if (!isHeard() && !isFailure) return
     try {
       const event = completeEvent(fields, clock())
-      if (!isHeard) {
+      if (!isHeard()) {
         printFailure(event)
         return
       }
@@ -96,6 +124,7 @@ export function createEmit(onEvent: EventListener | undefined, clock: () => numb
       // A listener's failure is not the client's, and must not undo what was written.
     }
   }
+  return Object.assign(emit, { isHeard })
 }
 
 /** A warning with a cause is of something that was thrown; the others are printed where they arise, or are a client's doing. */
@@ -106,12 +135,18 @@ function tellsFailure({ type, cause }: EventFields): boolean {
 const failures: ReadonlySet<EventType> = new Set(['request.failed', 'record.unreadable', 'store.filling'])
 
 function completeEvent(fields: EventFields, at: number): ServerEvent {
-  const { cause, ...visible } = fields
-  if (cause === undefined) return { ...visible, at }
+  const { cause, startedAt, ...others } = fields
+  const visible = startedAt === undefined ? { ...others, at } : { ...others, at, duration: sinceStart(startedAt) }
+  if (cause === undefined) return visible
   const remedy = remedyFor(cause)
-  const event = { ...visible, at, ...describeCause(cause), ...(remedy === undefined ? {} : { remedy }) }
+  const event = { ...visible, ...describeCause(cause), ...(remedy === undefined ? {} : { remedy }) }
   Object.defineProperty(event, 'cause', { value: cause, enumerable: false })
   return event
+}
+
+/** Milliseconds, to a tenth. */
+function sinceStart(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 10) / 10
 }
 
 /** The event as one line of JSON, and below it what was thrown, with its stack. */

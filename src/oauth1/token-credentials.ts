@@ -2,6 +2,7 @@
  * The token credentials endpoint (RFC 5849 §2.3), in the words of OAuth 1.0a the access token endpoint: temporary credentials that a
  * user agreed to, and the verifier, are exchanged for token credentials; once, under any concurrency.
  */
+import { startTime } from '../events.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { approvedRealms, assertAvailable, extraMembers, inTime, tokenText } from './application-rules.js'
@@ -24,6 +25,7 @@ const demand = { endpoint, stage: 'authorized', required: ['oauth_verifier'] } a
  */
 export async function createAccessTokenResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
+  const startedAt = request.startedAt ?? startTime(configuration.emit)
   const { context = {} } = request
   try {
     assertAvailable(configuration)
@@ -34,9 +36,9 @@ export async function createAccessTokenResponse(options: OAuth1Options, request:
     if (credentials === undefined) throw unauthorized(configuration, 'no temporary credentials')
     // RFC 5849 §2.3: the server must verify the verification code
     if (!isVerifier(oauth_verifier, oauth_token, credentials)) throw await refuseVerifier(configuration, credentials)
-    return formResponse(await exchange(configuration, credentials, context))
+    return formResponse(await exchange(configuration, credentials, context, startedAt))
   } catch (thrown) {
-    return refuse(configuration, endpoint, thrown)
+    return refuse(configuration, endpoint, thrown, { address: request.address, startedAt })
   }
 }
 
@@ -44,6 +46,7 @@ async function exchange(
   configuration: OAuth1Configuration,
   credentials: AuthorizedCredentials,
   context: Context,
+  startedAt: number | undefined,
 ): Promise<Record<string, string>> {
   const { records, tokens, emit } = configuration
   const { id, client_id, subject } = credentials
@@ -53,7 +56,7 @@ async function exchange(
   if ((await replaceAuthorized(records, credentials, (current) => exchanged(current, next))) === undefined) {
     throw unauthorized(configuration, 'another request was faster with the same temporary credentials')
   }
-  emit({ type: 'token.issued', endpoint, client_id, subject, authorization_id: id })
+  emit({ type: 'token.issued', endpoint, client_id, subject, authorization_id: id, startedAt })
   return members
 }
 
