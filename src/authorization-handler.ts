@@ -35,8 +35,10 @@ import { consentPage, errorPage, protectiveHeaders, readTexts, strangersErrorPag
 import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints/decision.js'
 import { assertPushedWhereRequired, closePushedRequest, isPushed, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
+import { startTime } from './events.js'
 import { assertVisit, isForeignFrame } from './foreign-page.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
+import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
@@ -75,8 +77,9 @@ export function authorizationHandler(options: ServerOptions, decide: Decide, han
   assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
   const texts = readTexts(handlerOptions.texts, 'authorizationHandler: texts')
   configuration.servedEndpoints.add('authorization')
+  const endpoint = { options, configuration, decide: named('authorize', decide), texts }
   return function handleAuthorization(req, res, _next): void {
-    void handle({ options, configuration, decide, texts }, req, res)
+    void handle(endpoint, req, res)
   }
 }
 
@@ -89,14 +92,17 @@ interface Endpoint {
 
 async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse): Promise<void> {
   const { configuration, texts } = endpoint
+  const startedAt = startTime(configuration.emit)
+  let address: string | undefined
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
     const head = requestHead(req)
+    address = clientAddress(req, head, configuration)
     const about = {
-      address: clientAddress(req, head, configuration),
+      address,
       context: await readContext(configuration, req),
     }
-    const request = { ...plainRequest(req, head, configuration), ...about }
+    const request = { ...plainRequest(req, head, configuration), ...about, startedAt }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
@@ -118,7 +124,7 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
     await handleKnown(endpoint, asked, redirection, req, res)
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'authorization', thrown)
+    const error = reportRefusal(configuration, 'authorization', thrown, { address, startedAt })
     sendPage(res, error, errorPage(error.status, error.description, texts))
   }
 }
@@ -180,7 +186,7 @@ async function handleKnown(
     else if (asked.request.method === 'GET') await ask(endpoint, asked, shown, trust, req, res)
     else await conclude(endpoint, asked, shown, trust, req, res)
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'authorization', thrown, client.client_id)
+    const error = reportRefusal(configuration, 'authorization', thrown, { ...asked.request, client_id: client.client_id })
     const url = errorUrl(configuration, redirect_uri, state, error)
     if (trust.isGiven) redirect(res, url)
     else {

@@ -77,6 +77,11 @@ function readsAsWritten(uri: string): boolean {
   return `${protocol}${host}${path === '' ? '/' : path}${query.replaceAll("'", '%27')}` === href
 }
 
+/** What was sent, for an event, where it is visible ASCII: cut where it is long. */
+export function sentUri(uri: string): { readonly redirect_uri?: string } {
+  return /^[\x21-\x7e]+$/.test(uri) ? { redirect_uri: uri.slice(0, 500) } : {}
+}
+
 /** Whether a redirection URI leads to the person's own machine, as URL parsers read it. */
 export function isOnLoopback(uri: string): boolean {
   const { protocol, hostname } = new URL(uri)

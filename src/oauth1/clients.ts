@@ -97,11 +97,11 @@ async function lookUp(find: BoundFind, client_id: string, settings: ClientSettin
   try {
     const client = readClient(found, 'the client', settings)
     if (client.client_id === client_id) return client
-    emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
+    emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' }, true)
   } catch (cause) {
     // A stored client that contradicts itself authenticates nobody.
     if (!(cause instanceof ConfigurationError)) throw cause
-    emit({ type: 'warning', client_id, reason: cause.message })
+    emit({ type: 'warning', client_id, reason: cause.message }, true)
   }
   return undefined
 }

@@ -3,6 +3,7 @@
  */
 import { assertAvailable } from '../availability.js'
 import { InvalidRequest } from '../errors.js'
+import { startTime } from '../events.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { inTime, tokenText } from './application-rules.js'
@@ -25,6 +26,7 @@ const demand = { endpoint, stage: undefined, required: ['oauth_callback'] } as c
  */
 export async function createTemporaryCredentialsResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
+  const startedAt = request.startedAt ?? startTime(configuration.emit)
   const { context = {}, address } = request
   try {
     await assertAvailable(configuration)
@@ -39,7 +41,7 @@ export async function createTemporaryCredentialsResponse(options: OAuth1Options,
     const oauth_token = await admit(configuration, asked, { signed, address, context })
     return formResponse(await issue(configuration, asked, oauth_token))
   } catch (thrown) {
-    return refuse(configuration, endpoint, thrown)
+    return refuse(configuration, endpoint, thrown, { address: request.address, startedAt })
   }
 }
 
