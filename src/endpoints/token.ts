@@ -166,8 +166,8 @@ export function settle(request: AcceptedRequest): Awaitable<JsonObject> {
       emit(outcome.event)
       throw outcome.error
     }
-    emit(startedAt === undefined ? outcome.event : { ...outcome.event, startedAt })
-    if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped' })
+    emit(startedAt === undefined ? outcome.event : Object.assign(outcome.event, { startedAt }))
+    if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped', startedAt: undefined })
     return outcome.members
   })
 }
