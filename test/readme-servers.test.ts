@@ -4,7 +4,7 @@ import type express from 'express'
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { firstRoute, pages, runBlock, serversOf } from './support/pages.js'
+import { firstRoute, pageAt, pages, runBlock, serversOf } from './support/pages.js'
 
 const servers = serversOf(pages.get('README.md') ?? '')
 const elsewhere = [...pages]
@@ -63,4 +63,14 @@ describe('a block of docs/ that makes a server', () => {
       expect(typeof (await runBlock(block))).toBe('function')
     },
   )
+
+  test.each([
+    ['from-oauth2orize', 'https://server.example/authorize', 'https://server.example/token'],
+    ['from-oidc-provider', 'https://server.example/oauth2/authorize', 'https://server.example/oauth2/token'],
+    ['from-mcp-auth-router', 'https://api.example.com/oauth2/authorize', 'https://api.example.com/oauth2/token'],
+  ])('U15 the one of %s serves the places that its page names', async (page, authorization_endpoint, token_endpoint) => {
+    const [block = ''] = serversOf(pageAt(`docs/migrating/${page}.md`))
+    const metadata = await get(await runBlock(block), '/.well-known/oauth-authorization-server')
+    expect(metadata).toMatchObject({ authorization_endpoint, token_endpoint })
+  })
 })

@@ -143,6 +143,21 @@ describe('docs/errors.md', () => {
   })
 })
 
+test('docs/architecture.md names every folder of the source', () => {
+  const page = pageAt('docs/architecture.md')
+  const folders = readdirSync(join(root, 'src'), { withFileTypes: true }).filter((entry) => entry.isDirectory())
+  expect(folders.length).toBeGreaterThan(5)
+  for (const { name } of folders) expect([name, page.includes(`\n  ${name}/ `)]).toEqual([name, true])
+})
+
+test('docs/how-it-is-tested.md has the sizes of the proofs', () => {
+  const short = readFileSync(join(root, 'test/security/sizes.ts'), 'utf8').replaceAll(/(?<=\d)_(?=\d{3})/g, '')
+  const rows = tableOf(pageAt('docs/how-it-is-tested.md'), 'Figures')
+  const declared = [...short.matchAll(/^ {2}(\w+): size\((\d+), (\d+)(?:, (\d+))?\)/gm)]
+  const figures = rows.map(([name = '', ...sizes]) => [/^`(\w+)`/.exec(name)?.[1], ...sizes.map((size) => size.replaceAll(',', ''))])
+  expect(figures).toEqual(declared.map(([, name, small, long, proof = small]) => [name, small, proof, long]))
+})
+
 test('each of the pages of reference says at its end which page is next', () => {
   const all = ['options', 'events', 'errors', 'behaviour', 'how-it-is-tested', 'glossary', 'architecture', 'security']
   const migrating = [...pages.keys()].filter((path) => /^docs\/migrating\/from-(?:express|oauth2orize|oidc|mcp)/.test(path))
