@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
+import { basic, exchange, testServer, web } from './support/server.js'
 import { pageAt, pages, root, rowsOf, tableOf, unquoted } from './support/pages.js'
 
 /** The source files of the package, wherever they lie. */
@@ -114,6 +115,49 @@ describe('docs/events.md', () => {
 
   test('has every field of an event', () => {
     expect(names(tableOf(page, 'Fields'))).toEqual(expect.arrayContaining([...members('ServerEvent').keys()]))
+  })
+})
+
+describe('the types of docs/events.md', () => {
+  const fieldsOf = new Map(tableOf(pageAt('docs/events.md'), 'Types').map(([type, , fields = '']) => [unquoted(type), fields]))
+
+  /** The fields that the page names for a type; `as x` stands for those of another type. */
+  function named(type: string): string[] {
+    // The page says of these two that they come with any event.
+    const always = ['remedy', 'duration']
+    const cell = fieldsOf.get(type) ?? ''
+    const other = /^as `([\w.]+)`$/.exec(cell)?.[1]
+    return other === undefined ? [...unquoted(cell).split(', '), ...always] : named(other)
+  }
+
+  test('come with no other fields than the page names', async () => {
+    const server = testServer({ maxAccessTokens: 1 })
+    const auth = basic(web)
+    const { refresh_token, access_token } = await server.tokens()
+    const refresh = () => server.token({ grant_type: 'refresh_token', refresh_token }, auth)
+    await refresh()
+    await refresh()
+    await server.revoke({ token: access_token }, auth)
+    const second = await refresh()
+    await server.token({ grant_type: 'refresh_token', refresh_token: String(second.json.refresh_token) }, auth)
+    await refresh()
+    const replayed = await server.code()
+    for (let use = 0; use < 2; use++) await server.token(exchange(replayed), auth)
+    await server.token({ ...exchange(await server.code()), code_verifier: 'x'.repeat(43) }, auth)
+    const ended = await server.tokens()
+    await server.revoke({ token: ended.access_token }, auth)
+    await server.revoke({ token: ended.refresh_token }, auth)
+    const seen = new Set(server.events.map(({ type }) => type))
+    expect([...seen].toSorted()).toEqual(
+      expect.arrayContaining([
+        ...['authorization.revoked', 'code.burnt', 'code.issued', 'code.replayed', 'refresh_token.reused', 'request.refused'],
+        ...['access_token.dropped', 'token.issued', 'token.repeated', 'token.revoked'],
+      ]),
+    )
+    for (const { type, at, ...fields } of server.events) {
+      expect(at).toBeGreaterThan(0)
+      expect([type, named(type)]).toEqual([type, expect.arrayContaining(Object.keys(fields))])
+    }
   })
 })
 
