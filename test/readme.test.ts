@@ -1,35 +1,22 @@
 /** What the README and the pages in docs/ say is so: its code compiles, its tables are the types, its links lead somewhere, its first example answers. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { paste, startExample } from './support/example.js'
+import { blocksOf, pages, root, tableOf, unquoted } from './support/pages.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
 
-/** The README and every page of docs/, by name. */
-const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
-const pages = new Map(['README.md', ...docs.map((name) => `docs/${name}`)].map((name) => [name, readFileSync(join(root, name), 'utf8')]))
-
-/** The code blocks of a page in that language. */
 function blocks(language: string, page = readme): string[] {
-  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'))].map(([, code = '']) => code)
+  return blocksOf(page, language)
 }
 
-/** The rows of the table under a heading of a page, as cells. */
 function table(heading: string, page = readme): string[][] {
-  const section = page.split(/^#{2,3} /m).find((text) => text.startsWith(`${heading}\n`)) ?? ''
-  const rows = section.split('\n').filter((line) => line.startsWith('|'))
-  return rows.slice(2).map((row) => row.split(/(?<!\\)\|/).slice(1, -1).map((cell) => cell.trim())) // prettier-ignore
-}
-
-function unquoted(cell: string | undefined): string {
-  return (cell ?? '').replaceAll('`', '')
+  return tableOf(page, heading)
 }
 
 /** A source file of this package, parsed. */
@@ -81,7 +68,7 @@ describe('the code of the README and of docs/', () => {
     const code = new Map(
       [...pages].flatMap(([name, page]) =>
         blocks('ts', page).map(
-          (block, index) => [join(root, `${name.replace(/^docs.(.*)\.md$/, 'docs-$1')}.block-${index + 1}.ts`), block] as const,
+          (block, index) => [join(root, `${name.replaceAll('/', '-').replace(/\.md$/, '')}.block-${index + 1}.ts`), block] as const,
         ),
       ),
     )
@@ -246,11 +233,12 @@ describe('the tables of the README', () => {
 })
 
 test('the links of docs/ lead to files that exist, and outside to the RFCs only', () => {
-  for (const name of docs) {
-    const targets = [...(pages.get(`docs/${name}`) ?? '').matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, target = '']) => target)
+  for (const [path, page] of pages) {
+    if (path === 'README.md') continue
+    const targets = [...page.matchAll(/\]\(([^)\s#]+)[^)\s]*\)/g)].map(([, target = '']) => target)
     for (const target of targets) {
       if (target.startsWith('https:')) expect(target).toMatch(/^https:\/\/www\.rfc-editor\.org\/rfc\/rfc\d+$/)
-      else expect([name, target, existsSync(join(root, 'docs', target))]).toEqual([name, target, true])
+      else expect([path, target, existsSync(join(root, dirname(path), target))]).toEqual([path, target, true])
     }
   }
 })
