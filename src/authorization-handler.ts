@@ -3,7 +3,7 @@
  *
  * 1. Client and redirection URI are checked. When they are wrong a page says so, and nobody is redirected.
  * 2. Everything else is checked. An error goes back to the client, with `state` and `iss`; for a client of strangers it is a page with a link until `decide`
- *    has named a subject or a person has answered.
+ *    has named a subject or a person has answered. With `prompt=none` it goes back within a frame, where the address that the person sees does not change.
  * 3. GET: the application's `decide` is asked. It answers by itself (a login page, a consent page of its own), or names the subject; then the consent page is shown.
  * 4. POST, from that page: the confirmation is checked, `decide` is asked again, and the code is issued. Without a right confirmation the page is shown again.
  */
@@ -36,7 +36,7 @@ import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints
 import { assertPushedWhereRequired, closePushedRequest, isPushed, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
 import { startTime } from './events.js'
-import { assertVisit, isForeignFrame } from './foreign-page.js'
+import { assertVisit, isForeignFrame, isFrame } from './foreign-page.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
 import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
@@ -161,7 +161,7 @@ interface Asked {
   readonly isAskedAgain: boolean
 }
 
-/** Whether an error may be sent to the client: where the application has registered it, or a person is known to be there. */
+/** Whether an error is sent to the client: where the application has registered it, in a silent frame, or where a person is known to be there. */
 interface Trust {
   isGiven: boolean
 }
@@ -177,12 +177,12 @@ async function handleKnown(
   const { configuration, texts } = endpoint
   const { client, redirect_uri, state } = redirection
   // RFC 9700 §4.11.2: the server redirects by itself only where it trusts the redirection URI. Anybody can register one here.
-  const trust: Trust = { isGiven: !isStranger(client) }
+  const trust: Trust = { isGiven: !isStranger(client) || isSilentFrame(asked) }
   try {
     assertPushedWhereRequired(configuration, client, asked.request_uri !== undefined)
     const checked = readAuthorizationRequest(configuration, client, asked.form)
     const shown = describe(asked, redirection, checked)
-    if (checked.isSilent) await answerSilently(endpoint, shown, trust, req, res)
+    if (checked.isSilent) await answerSilently(endpoint, shown, req, res)
     else if (asked.request.method === 'GET') await ask(endpoint, asked, shown, trust, req, res)
     else await conclude(endpoint, asked, shown, trust, req, res)
   } catch (thrown) {
@@ -194,6 +194,11 @@ async function handleKnown(
       sendPage(res, error, strangersErrorPage(status, error.description, { host: destinationOf(redirect_uri), url }, texts))
     }
   }
+}
+
+/** RFC 9700 §4.11.2 excepts silent authentication: the client is waiting in a frame, where it is shown no page. A window of its own is no frame. */
+function isSilentFrame({ request, form }: Asked): boolean {
+  return form.parameters.prompt === 'none' && isFrame(request.headers)
 }
 
 function describe(asked: Asked, { client, redirect_uri }: Redirection, { scope, resource }: CheckedRequest): AuthorizationRequest {
@@ -225,15 +230,11 @@ function pathAndQuery(target: string): string {
 async function answerSilently(
   { configuration, decide }: Endpoint,
   shown: AuthorizationRequest,
-  trust: Trust,
   req: HostRequest,
   res: ServerResponse,
 ): Promise<never> {
-  const isKnown = trust.isGiven
-  // RFC 9700 §4.11.2 excepts silent authentication: the client is waiting, and there is no page to show.
-  trust.isGiven = true
   // A stranger is not told whether somebody is logged in, since nobody has agreed to tell.
-  if (!isKnown) throw new OAuthError('interaction_required', 'the resource owner must be asked')
+  if (shown.client.isStranger) throw new OAuthError('interaction_required', 'the resource owner must be asked')
   const late = () => new OAuthError('interaction_required', 'the resource owner must be asked', { reason: 'decide did not answer in time' })
   const asking = async () => decisionOf(await decide(shown, req, silentResponse(req, res)))
   const decision = await withinTime(configuration.callbackTimeout, asking, late)

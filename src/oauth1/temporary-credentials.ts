@@ -8,7 +8,7 @@ import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { inTime, tokenText } from './application-rules.js'
 import { assertTransport, claimNonce, identify, type SignedRequest, type UsableStage } from './authenticate.js'
-import { callbackFault } from './callback.js'
+import { callbackFault, unregisteredCallbackFault } from './callback.js'
 import type { RegisteredClient } from './clients.js'
 import { newCredentialsId, type TemporaryCredentials } from './credentials.js'
 import { acceptEndpointRequest } from './endpoint-request.js'
@@ -78,7 +78,7 @@ async function admit(configuration: OAuth1Configuration, asked: Asked, { signed,
 }
 
 function acceptableCallback(callback: string, { callbacks }: RegisteredClient): string {
-  const fault = callbackFault(callback)
+  const fault = callbacks === undefined ? unregisteredCallbackFault(callback) : callbackFault(callback)
   if (fault !== undefined) throw new InvalidRequest(fault)
   // RFC 5849 §4.7: a registered callback keeps a user from being sent to somebody else
   if (callbacks !== undefined && !callbacks.includes(callback)) throw new InvalidRequest('the callback is not registered for this client')
