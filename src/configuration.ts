@@ -43,6 +43,7 @@ import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { lineOf } from './stores/line.js'
+import { isMemoryStore } from './stores/memory.js'
 import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
@@ -208,6 +209,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
       strangerScopes: () => strangers.scopes,
       timeout: storeTimeout,
       cacheLifetime,
+      isStoreAtHand: isMemoryStore(store),
       emit,
       warn,
     }),

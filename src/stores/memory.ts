@@ -29,6 +29,13 @@ export interface MemoryStore extends Store {
   scan(kind: ScannedKind, page: ScanPage): readonly StoredRecord[]
 }
 
+const memoryStores = new WeakSet<Store>()
+
+/** Whether a store is one that {@link memoryStore} has made, so that a look into it costs nothing. */
+export function isMemoryStore(store: Store): boolean {
+  return memoryStores.has(store)
+}
+
 /** Seconds that share a bucket, and that an expired record may stay longer. */
 const bucketWidth = 4
 const sweptPerWrite = 8
@@ -128,7 +135,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     return true
   }
 
-  return {
+  const store: MemoryStore = {
     get size() {
       return records.size
     },
@@ -147,6 +154,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
       }
     },
   }
+  memoryStores.add(store)
+  return store
 }
 
 /** The parts of the store. Each has a quota of its own. */
