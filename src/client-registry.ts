@@ -19,6 +19,7 @@ import {
   type Served,
 } from './clients.js'
 import { ClientCache, type LookUpRequest } from './client-cache.js'
+import { madeBeforeNotBefore } from './client-standing.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
@@ -59,6 +60,8 @@ export interface ClientRegistry {
 interface SourcedClient {
   readonly client: ClientMetadata
   readonly source: ClientSource
+  /** True for one that nobody may be any more: see the option `notBefore`. */
+  readonly isTooOld?: boolean
 }
 
 /** The clients in the store. */
@@ -213,7 +216,11 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
   return async function lookUp(find: Find, client_id: string): Promise<Client | undefined> {
     const found = await callLookUp(find, client_id, timeout)
     if (found === undefined) return undefined
-    const { client: row, source } = found
+    const { client: row, source, isTooOld = false } = found
+    if (isTooOld) {
+      emit({ type: 'warning', client_id, reason: `${madeBeforeNotBefore}: a client that registered itself and was not used` })
+      return unusable(client_id)
+    }
     try {
       const client = readFoundClient(withoutNulls(row), source)
       if (client.client_id === client_id) return noticeSlowHash(client)

@@ -192,7 +192,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     room: rooms.documents,
     rules: documentRules(strangers, served, privateUseSchemes),
   })
-  const clientRecords = new ClientRecords({ ...bounded, issuer, clock })
+  const clientRecords = new ClientRecords({ ...bounded, issuer, clock, notBefore })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
   const stored = storedClients(clientRecords, rooms, {

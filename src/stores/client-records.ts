@@ -15,6 +15,8 @@ import { recordFormat, unreadableFormat, type Store, type StoredRecord } from '.
 export interface ClientRecordSettings extends BoundedStore {
   readonly clock: () => number
   readonly issuer: string | undefined
+  /** A client that registered itself before this instant, and was not used, is refused. */
+  readonly notBefore?: number | undefined
 }
 
 /** A client as its record says, the version of that record, and who says it. */
@@ -22,6 +24,8 @@ export interface RecordedClient {
   readonly client: StoredClient
   readonly version: string
   readonly source: ClientSource
+  /** True for one that registered itself before the option `notBefore`, and was not used. */
+  readonly isTooOld?: boolean
 }
 
 /** A client in a list, and where the list goes on after it. */
@@ -58,7 +62,11 @@ export class ClientRecords {
   #recorded(record: StoredRecord): RecordedClient | undefined {
     const { version, data, expiresAt } = record
     if (expiresAt <= this.#settings.clock()) return undefined
-    if (data.client !== undefined) return { client: data.client as unknown as StoredClient, version, source: sourceOf(record) }
+    if (data.client !== undefined) {
+      const { unusedSince } = data
+      const isTooOld = typeof unusedSince === 'number' && unusedSince < (this.#settings.notBefore ?? 0)
+      return { client: data.client as unknown as StoredClient, version, source: sourceOf(record), isTooOld }
+    }
     // What is kept of a metadata document: see `client-id-metadata.ts`.
     return data.metadata === undefined ? undefined : { client: data.metadata as unknown as StoredClient, version, source: 'document' }
   }
@@ -107,7 +115,9 @@ export class ClientRecords {
    * was until lately.
    */
   async create(client: StoredClient, source: ClientSource = 'application', expiresAt = never): Promise<boolean> {
-    const data = source === 'application' ? { client: toJson(client) } : { client: toJson(client), source }
+    // Whoever is used loses the note of its age: see `keepUntil`.
+    const data =
+      source === 'application' ? { client: toJson(client) } : { client: toJson(client), source, unusedSince: this.#settings.clock() }
     const record = this.#record(client.client_id, data, expiresAt)
     this.#hasWritten = true
     if (await callStore(this.#settings, (store) => store.create(record))) return true
@@ -155,9 +165,10 @@ export class ClientRecords {
   async keepUntil(client_id: string, instant: number): Promise<void> {
     const deadline = performance.now() + this.#settings.timeout
     for (let record = await this.#read(client_id); ;) {
-      if (record?.data.client === undefined || record.expiresAt >= instant) return
-      const { version, data } = record
-      const kept = this.#record(client_id, data, instant + day)
+      if (record?.data.client === undefined || (record.expiresAt >= instant && record.data.unusedSince === undefined)) return
+      const { version } = record
+      const { unusedSince: _unused, ...data } = record.data
+      const kept = this.#record(client_id, data, Math.max(record.expiresAt, instant + day))
       if (await callStore(this.#settings, (store) => store.replace(kept, version))) return
       record = await this.#read(client_id)
       if (performance.now() > deadline) throw lostRace()
