@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { generate } from 'selfsigned'
 
 let certificate = ''
@@ -18,8 +18,17 @@ export async function serve(app: (req: IncomingMessage, res: ServerResponse) => 
   certificate = cert
   const server = createServer({ key, cert }, app)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(Number(process.env.PORT ?? usualPort), 'localhost', resolve)
+    const port = Number(process.env.PORT ?? usualPort)
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') {
+        reject(error)
+        return
+      }
+      const command = process.env.npm_lifecycle_event === 'start' ? 'npm start' : `npx tsx ${relative('', process.argv[1] ?? '')}`
+      console.error(`port ${port} is taken; PORT=${port + 1} ${command}`)
+      process.exit(1)
+    })
+    server.listen(port, 'localhost', resolve)
   })
   return `https://localhost:${(server.address() as AddressInfo).port}`
 }

@@ -10,12 +10,12 @@ import { randomBytes } from 'node:crypto'
 import { globalAgent, request } from 'node:https'
 import express, { type Request } from 'express'
 import { OAuth } from 'oauth'
+import type { AuthInfo } from 'oauth2-token-handler'
 import {
   authorizeTemporaryCredentials,
   requireOAuth1,
   temporaryCredentialsHandler,
   tokenCredentialsHandler,
-  type OAuth1Info,
   type OAuth1Options,
 } from 'oauth2-token-handler/oauth1'
 import { serve } from './https.js'
@@ -35,7 +35,7 @@ app.post('/authorize', express.urlencoded(), async (req: Request<object, string,
   const { oauth_verifier } = await authorizeTemporaryCredentials(oauth1, { oauth_token: req.body.oauth_token, subject: 'alice' })
   res.send(oauth_verifier)
 })
-app.get('/photos/:photo', requireOAuth1(oauth1), (req: Request<{ photo: string }> & { auth?: OAuth1Info }, res) => {
+app.get('/photos/:photo', requireOAuth1(oauth1), (req: Request<{ photo: string }> & { auth?: AuthInfo }, res) => {
   res.json({ photo: req.params.photo, owner: req.auth?.subject })
 })
 

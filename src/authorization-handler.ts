@@ -33,21 +33,13 @@ import {
 } from './endpoints/confirmation.js'
 import { consentPage, errorPage, protectiveHeaders, readTexts, strangersErrorPage, type ConsentTexts } from './endpoints/consent-page.js'
 import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints/decision.js'
-import { assertPushedWhereRequired, closePushedRequest, openPushedRequest } from './endpoints/pushed-authorization.js'
+import { assertPushedWhereRequired, closePushedRequest, isPushed, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
+import { assertVisit, isForeignFrame } from './foreign-page.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
-import {
-  headerValue,
-  isSecure,
-  readForm,
-  readQuery,
-  type Form,
-  type Parameters,
-  type ProtocolRequest,
-  type ProtocolResponse,
-} from './protocol.js'
+import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import { silentResponse } from './silent-response.js'
 import { clientAddress, plainRequest, readContext, requestHead, send } from './wire.js'
 import { withinTime } from './within-time.js'
@@ -113,9 +105,15 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     if (setCookie !== undefined && isShown) res.appendHeader('Set-Cookie', setCookie)
     const wasAsked = isShown ? askedAgain(request) : undefined
     if (wasAsked !== undefined) res.appendHeader('Set-Cookie', wasAsked)
-    const pushed = await openPushedRequest(configuration, query, secret, about.address)
+    if (setCookie !== undefined && !isShown && isPushed(query)) {
+      // Opened now it would belong to a browser that never gets the cookie.
+      askAgain(configuration, request, undefined, 'a pushed request was answered by a browser without its cookie', res)
+      return
+    }
+    const isFramed = isForeignFrame(request.headers)
+    const pushed = await openPushedRequest(configuration, query, { browser: secret, address: about.address, mayStay: !isFramed })
     const form = pushed?.form ?? query
-    const redirection = await readRedirection(configuration, form, about)
+    const redirection = await readRedirection(isFramed ? withKnownClients(configuration) : configuration, form, about)
     const request_uri = pushed && query.parameters.request_uri
     const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
     await handleKnown(endpoint, asked, redirection, req, res)
@@ -123,6 +121,12 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const error = reportRefusal(configuration, 'authorization', thrown)
     sendPage(res, error, errorPage(error.status, error.description, texts))
   }
+}
+
+/** Frames of another site's page cause no fetch of a metadata document: their number would use up what the visitor may cause. */
+function withKnownClients(configuration: Configuration): Configuration {
+  const { findClient } = configuration
+  return Object.assign(Object.create(configuration) as Configuration, { findClientToAuthorize: findClient })
 }
 
 function sendPage(res: ServerResponse, { allow, retryAfter }: OAuthError, { headers, ...page }: ProtocolResponse): void {
@@ -137,13 +141,7 @@ function assertReachable(request: ProtocolRequest, { allowInsecureTransport }: C
   if (request.method !== 'GET' && request.method !== 'POST') {
     throw new InvalidRequest('the authorization endpoint answers GET and POST', { status: 405, allow: 'GET, POST' })
   }
-  // An image or a fetch of another site's page is nobody who visits: it must cause no fetch, and use up nothing of its visitor's.
-  const site = headerValue(request.headers, 'sec-fetch-site')
-  const mode = headerValue(request.headers, 'sec-fetch-mode') ?? 'navigate'
-  if ((site === 'cross-site' || site === 'same-site') && mode !== 'navigate')
-    throw new InvalidRequest('the authorization endpoint must be opened as a page', {
-      reason: 'a page of another site asked without opening it',
-    })
+  assertVisit(request.headers)
 }
 
 /** An authorization request, and the browser it came from. */
@@ -203,7 +201,7 @@ function describe(asked: Asked, { client, redirect_uri }: Redirection, { scope, 
     request_uri,
     parameters: form.parameters,
     url: pathAndQuery(request.url),
-    confirmation: confirmationOf(form, secret),
+    confirmation: confirmationOf({ form, redirect_uri }, secret),
     isAskedAgain,
   }
 }
@@ -265,10 +263,11 @@ async function conclude(
 ): Promise<void> {
   const { options, configuration, decide } = endpoint
   const { request, form, secret, request_uri } = asked
+  const { redirect_uri } = shown
   const answered = await readAnswer(configuration, request, req, res)
-  const page = decidingPage(request, form, answered, configuration.issuer)
+  const page = decidingPage(request, { form, redirect_uri }, answered, configuration.issuer)
   if (page === undefined) {
-    askAgain(configuration, request, shown, 'the confirmation is missing, stale, or of another request or browser', res)
+    askAgain(configuration, request, shown.client_id, 'the confirmation is missing, stale, or of another request or browser', res)
     return
   }
   // A person has seen a page of this server and pressed a button on it.
@@ -284,7 +283,7 @@ async function conclude(
   // The person who was logged in when the page was shown has agreed to what it said. A page of the application knows both itself.
   const agreement = agreementOf(shown.confirmation, { subject: decision.subject, scope }, secret)
   if (page === 'of the package' && !isSameAgreement(agreement, answered.agreement)) {
-    askAgain(configuration, request, shown, 'subject or scope is not the one that the consent page was shown for', res)
+    askAgain(configuration, request, shown.client_id, 'subject or scope is not the one that the consent page was shown for', res)
     return
   }
   redirect(res, await authorizationResponse(options, { asked: shown, subject: decision.subject, scope, extra: decision.extra }))
@@ -309,14 +308,8 @@ async function readAnswer(
  * An answer that was not confirmed is none: the page is shown again. `decide` is not asked in between, because it may take a POST for an agreement; so the
  * browser is sent to the same address with GET. Another site that has forged the POST gets its visitor to the page, where every link can lead.
  */
-function askAgain(
-  { emit }: Configuration,
-  request: ProtocolRequest,
-  { client_id }: AuthorizationRequest,
-  reason: string,
-  res: ServerResponse,
-) {
-  emit({ type: 'request.refused', endpoint: 'authorization', status: 303, reason, client_id })
+function askAgain({ emit }: Configuration, request: ProtocolRequest, client_id: string | undefined, reason: string, res: ServerResponse) {
+  emit({ type: 'request.refused', endpoint: 'authorization', status: 303, reason, ...(client_id === undefined ? {} : { client_id }) })
   res.appendHeader('Set-Cookie', markAskedAgain(request))
   // RFC 3986 §5.2.2: a reference that is only a query keeps the path, whatever path a proxy has sent on
   const query = request.url.slice(request.url.indexOf('?'))

@@ -13,3 +13,8 @@ export function isPromise<T>(value: Awaitable<T>): value is Promise<T> {
 export function whenThere<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
   return isPromise(value) ? Promise.resolve(value).then(next) : next(value)
 }
+
+/** Where an answer is needed at once, a promise of one is none. Nobody waits for it, so its rejection must not end the process. */
+export function leaveAlone(answer: unknown): void {
+  if (typeof answer === 'object' && answer !== null) Promise.resolve(answer).catch(() => undefined)
+}

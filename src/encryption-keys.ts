@@ -6,10 +6,10 @@
  *
  * @see RFC 7518 §4
  */
-import { createPrivateKey, createPublicKey, createSecretKey, hash, KeyObject, type JsonWebKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, createSecretKey, hash, KeyObject } from 'node:crypto'
 import { decodeBase64url } from './compact-serialization.js'
 import { ConfigurationError } from './errors.js'
-import { readJwkStatement } from './jwk.js'
+import { readJwkStatement, type JsonWebKey } from './jwk.js'
 import { keyAdvice } from './key-advice.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 

@@ -33,17 +33,17 @@ export type ErrorCode =
 
 /** What an error may carry beside its description. */
 export interface OAuthErrorDetails {
-  /** HTTP status, where it differs from the one of the code. */
+  /** HTTP status, where it differs from the one of the code: a whole number from 400 to 599. Any other is ignored. */
   readonly status?: number
   /** The precise reason, in words without credentials. For events; never sent. */
   readonly reason?: string
   /** What was thrown below. For events; never sent. */
   readonly cause?: unknown
-  /** Seconds for `Retry-After`. */
+  /** Seconds for `Retry-After`; rounded up. One that is no number of seconds is ignored. */
   readonly retryAfter?: number
-  /** Value of `WWW-Authenticate`. */
+  /** Value of `WWW-Authenticate`. One with characters that no header field has is ignored. */
   readonly challenge?: string
-  /** Value of `Allow`. */
+  /** Value of `Allow`; the same holds for it. */
   readonly allow?: string
 }
 
@@ -75,6 +75,21 @@ const statusOf: Readonly<Record<ErrorCode, number>> = {
 // RFC 6749 §5.2: error_description = *( %x20-21 / %x23-5B / %x5D-7E )
 const outsideDescription = /[^\x20-\x21\x23-\x5b\x5d-\x7e]/g
 
+// An error that cannot be sent would leave the request without an answer, and end the process: nobody is there to catch it.
+function sendableStatus(status: number | undefined, error: string): number {
+  const usual = (statusOf as Readonly<Partial<Record<string, number>>>)[error] ?? 400
+  return status !== undefined && Number.isInteger(status) && status >= 400 && status <= 599 ? status : usual
+}
+
+function sendableSeconds(seconds: number | undefined): number | undefined {
+  return seconds !== undefined && Number.isFinite(seconds) && seconds >= 0 ? Math.ceil(seconds) : undefined
+}
+
+// RFC 9110 §5.5: field-vchar = VCHAR / obs-text; between them SP and HTAB
+function sendableField(value: string | undefined): string | undefined {
+  return value !== undefined && /^[\t\x20-\x7e\x80-\xff]*$/.test(value) ? value : undefined
+}
+
 /**
  * An error that is answered to the client as JSON. Throw one of its subclasses from a grant, a hook or a look-up.
  *
@@ -97,11 +112,11 @@ export class OAuthError extends Error {
     super(description, details.cause === undefined ? undefined : { cause: details.cause })
     this.error = error
     this.description = description.replace(outsideDescription, '?')
-    this.status = details.status ?? statusOf[error]
+    this.status = sendableStatus(details.status, error)
     this.reason = details.reason
-    this.retryAfter = details.retryAfter
-    this.challenge = details.challenge
-    this.allow = details.allow
+    this.retryAfter = sendableSeconds(details.retryAfter)
+    this.challenge = sendableField(details.challenge)
+    this.allow = sendableField(details.allow)
   }
 }
 

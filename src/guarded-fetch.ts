@@ -7,10 +7,10 @@
  *
  * @see RFC 6890, draft-ietf-oauth-client-id-metadata-document §6
  */
-import { lookup } from 'node:dns/promises'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { BlockList, isIP, isIPv6 } from 'node:net'
+import { addressesOfName } from './name-lookup.js'
 
 /** A document, and the header fields it came with, names in lower case. */
 export interface FetchedDocument {
@@ -33,6 +33,8 @@ export interface FetchSettings {
   readonly ca?: string
   /** Resolves a host name. */
   readonly resolve?: (host: string) => Promise<readonly string[]>
+  /** Who is asked for addresses, as `address:port`, in place of the name servers of the machine. */
+  readonly nameServers?: readonly string[]
   /** Whether an address may be reached although it is for special purposes. */
   readonly mayReach?: (address: string) => boolean
 }
@@ -86,7 +88,7 @@ export async function fetchJson(url: URL, settings: FetchSettings): Promise<Fetc
 
 async function readDocument(url: URL, settings: FetchSettings, signal: AbortSignal): Promise<FetchedDocument> {
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const addresses = await addressesOf(host, settings)
+  const addresses = await addressesOf(host, settings, signal)
   // A look-up that comes too late opens nothing.
   signal.throwIfAborted()
   const response = await open(url, host, addresses, settings, signal)
@@ -101,15 +103,16 @@ async function readDocument(url: URL, settings: FetchSettings, signal: AbortSign
   }
 }
 
-async function addressesOf(host: string, { resolve = resolveHost, mayReach = isPublicAddress }: FetchSettings): Promise<readonly string[]> {
-  const addresses = isIP(host) === 0 ? await resolve(host).catch(() => []) : [host]
+async function addressesOf(
+  host: string,
+  { resolve, nameServers, mayReach = isPublicAddress }: FetchSettings,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const lookUp = resolve ?? ((name: string) => addressesOfName(name, { signal, nameServers }))
+  const addresses = isIP(host) === 0 ? await lookUp(host).catch(() => []) : [host]
   if (addresses.length === 0) throw new UnfetchableDocument('the host has no address')
   if (!addresses.every(mayReach)) throw new UnfetchableDocument('the host has an address for special purposes')
   return addresses
-}
-
-async function resolveHost(host: string): Promise<readonly string[]> {
-  return (await lookup(host, { all: true })).map(({ address }) => address)
 }
 
 function open(url: URL, host: string, addresses: readonly string[], { ca }: FetchSettings, signal: AbortSignal): Promise<IncomingMessage> {

@@ -83,6 +83,7 @@ export type {
 export type { LookUpRequest } from './client-cache.js'
 export type { Client, ClientMetadata, ClientSource, FindClient, StoredClient } from './clients.js'
 export type { PublicKeySet } from './public-keys.js'
+export type { JsonWebKey } from './jwk.js'
 export type { ClientSecret } from './client-secrets.js'
 
 // Access tokens

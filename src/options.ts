@@ -144,7 +144,7 @@ export interface ServerOptions {
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly context?: (request: any) => Context | Promise<Context>
   /** False answers every token request 503 `temporarily_unavailable`: for maintenance. */
-  readonly available?: () => boolean
+  readonly available?: () => boolean | Promise<boolean>
   /**
    * How many wrong secrets a minute one client, or one user name, may have from one address before the answer is 429. A success forgives them. Over all
    * names together, one address may have ten times as many. Or a counter of your own, for several processes, which counts for each name from each address;

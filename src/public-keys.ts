@@ -1,8 +1,9 @@
 /**
  * A set of public keys (RFC 7517 §5) as a client registers it (RFC 7591 §2, `jwks`). Whoever registers a private key by mistake learns it here.
  */
-import { createPublicKey, type JsonWebKey } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import { ConfigurationError } from './errors.js'
+import type { JsonWebKey } from './jwk.js'
 import { assertObject } from './option-checks.js'
 
 /** A JWK Set of public keys. */

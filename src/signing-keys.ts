@@ -10,9 +10,9 @@
  *
  * @see RFC 7517, RFC 7518 §3, RFC 7638
  */
-import { createPrivateKey, createPublicKey, hash, KeyObject, type JsonWebKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, hash, KeyObject } from 'node:crypto'
 import { ConfigurationError } from './errors.js'
-import { readJwkStatement } from './jwk.js'
+import { readJwkStatement, type JsonWebKey } from './jwk.js'
 import { keyAdvice } from './key-advice.js'
 import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 

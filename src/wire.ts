@@ -4,7 +4,7 @@
  * On Express every request and every response has a hidden class of its own, so that each look at one is a search: little is looked at, and seldom twice.
  */
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
-import type { Awaitable } from './awaitable.js'
+import { leaveAlone, type Awaitable } from './awaitable.js'
 import { union, type CorsAnswer } from './cors.js'
 import { ServerError } from './errors.js'
 import { trimmed, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
@@ -75,7 +75,9 @@ function isSecure(req: WireRequest, headers: IncomingHttpHeaders, trustProxy: Tr
 
 /** Only the word `true` is trust: a promise of an answer is not. */
 export function isTrusted(trustProxy: TrustProxy, address: string): boolean {
-  return trustProxy(address) === true
+  const answer = trustProxy(address)
+  if (answer !== true) leaveAlone(answer)
+  return answer === true
 }
 
 // RFC 4291 §2.5.5.2: a socket for both families has an IPv4 address as ::ffff:a.b.c.d

@@ -85,6 +85,23 @@ test('A9 what it throws is 500 without detail', async () => {
   expect(JSON.stringify(server.events)).not.toContain('hunter2')
 })
 
+test('A9 it may have to ask somebody: a promise of false is false, one of true is true', async () => {
+  let isAvailable = false
+  const server = testServer({ available: () => Promise.resolve(isAvailable) })
+  expect(await server.token(form, basic(machine))).toMatchObject({ status: 503, json: { error: 'temporarily_unavailable' } })
+  expect(server.events.at(-1)).toMatchObject({ status: 503, reason: 'the option available answered false' })
+  isAvailable = true
+  expect(await server.token(form, basic(machine))).toMatchObject({ status: 200 })
+})
+
+test('A9 R4 one that rejects is 500, one that never answers 503; neither ends the process', async () => {
+  const rejecting = testServer({ available: () => Promise.reject(new Error('consul://hunter2')) })
+  expect(await rejecting.token(form, basic(machine))).toMatchObject({ status: 500, json: { error: 'server_error' } })
+  expect(JSON.stringify(rejecting.events)).not.toContain('hunter2')
+  const hanging = testServer({ available: () => new Promise(() => {}), callbackTimeout: 20 })
+  expect(await hanging.token(form, basic(machine))).toMatchObject({ status: 503 })
+})
+
 test('A9 anything but a function stops the start', () => {
   const make = () => tokenHandler({ clients: [machine], available: true as unknown as () => boolean })
   expect(make).toThrow(new ConfigurationError('available must be a function, not a boolean'))

@@ -1,6 +1,9 @@
 /** Every example runs as its header says, and the curl line that it prints gets the answer that the header shows. */
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
 import { paste, startExample, type RunningExample } from './support/example.js'
 
 const folder = new URL('../examples/', import.meta.url)
@@ -36,6 +39,26 @@ function standardPort(text: string): string {
 }
 
 describe('the examples', () => {
+  test('V35 one whose port is taken says so in a line, with the command that takes another', async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, 'localhost', resolve))
+    const { port } = taken.address() as AddressInfo
+    const { NODE_OPTIONS: _jestOptions, npm_lifecycle_event: _script, ...environment } = process.env
+    const said = (more: Record<string, string>) =>
+      promisify(execFile)(process.execPath, ['--import', 'tsx', 'examples/client-credentials.ts'], {
+        cwd: new URL('..', import.meta.url),
+        env: { ...environment, PORT: String(port), TSX_TSCONFIG_PATH: new URL('../tsconfig.json', import.meta.url).pathname, ...more },
+      }).catch((error: unknown) => {
+        const { code, stderr } = error as { readonly code: number; readonly stderr: string }
+        return [code, stderr]
+      })
+    const next = `port ${port} is taken; PORT=${port + 1}`
+    const file = 'examples/client-credentials.ts'
+    expect(await said({ npm_lifecycle_event: 'start' })).toEqual([1, `${next} npm start\n`])
+    expect(await said({})).toEqual([1, `${next} npx tsx ${file}\n`])
+    taken.close()
+  })
+
   test('are those of the README, and the one that npm start runs', () => {
     const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
     const linked = [...readme.matchAll(/\]\(examples\/([^)]+)\)/g)].map(([, name = '']) => name)

@@ -101,3 +101,24 @@ describe.each(hosts)('on %s', (_name, mount) => {
     expect(seen).toEqual([undefined])
   })
 })
+
+describe('a scope that is a function of the request', () => {
+  const ofMethod = { GET: 'read', POST: 'write' }
+  const scopeOf = ({ method }: IncomingMessage) => ofMethod[method as keyof typeof ofMethod]
+
+  test.each(hosts)('X1 I10 a method of which it says nothing does not pass, on %s', async (_name, mount) => {
+    const { seen, send, bearer } = await serve(mount, { scope: scopeOf })
+    expect((await send('GET', bearer)).status).toBe(200)
+    expect((await send('POST', bearer)).status).toBe(403)
+    for (const method of ['PUT', 'DELETE', 'PATCH', 'HEAD', 'QUERY'])
+      expect([method, (await send(method, bearer)).status]).toEqual([method, 500])
+    expect(seen).toEqual(['machine'])
+  })
+
+  test('X1 one that says [] or nothing but spaces needs none', async () => {
+    for (const none of [[], '', ' ']) {
+      const { send, bearer } = await serve((guard, code) => (req, res) => guard(req, res, () => code(req, res)), { scope: () => none })
+      expect((await send('DELETE', bearer)).status).toBe(200)
+    }
+  })
+})

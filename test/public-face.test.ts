@@ -43,7 +43,7 @@ const types = [
   'Grant', 'GrantRequest', 'GrantDecision', 'NewAuthorization', 'Continuation', 'Repetition', 'Refusal',
   'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions', 'PasswordOptions',
   // Clients and their authentication
-  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient', 'LookUpRequest', 'PublicKeySet',
+  'Client', 'ClientMetadata', 'ClientSecret', 'FindClient', 'LookUpRequest', 'PublicKeySet', 'JsonWebKey',
   'ClientAuthenticationMethod', 'ClientAuthenticationRequest', 'ClientAuthenticationServer', 'PresentedCredentials',
   // Tokens, stores, records
   'TokenClaims', 'AccessTokenFormat', 'AccessTokenReading', 'FormatServer', 'OpaqueOptions',

@@ -140,6 +140,19 @@ describe('the quick start of the README', () => {
       await example.stop()
     }
   })
+
+  test('V37 starts as CommonJS with the two lines of require below it', async () => {
+    const [server = ''] = blocks('ts')
+    const [required = ''] = blocks('js').filter((block) => block.includes('require('))
+    const telling = server
+      .replace(/^import .*\nimport .*\n/, required)
+      .replace('app.listen(3000)', "const server = app.listen(0, '127.0.0.1', () => console.log(`port ${server.address().port}\\n`))")
+    expect([required.trim().split('\n').length, telling.includes('import ')]).toEqual([2, false])
+    writeFileSync(join(folder, 'package.json'), '{ "type": "commonjs" }')
+    writeFileSync(join(folder, 'server.js'), `process.env.REPORTS_SECRET = 'x'\n${telling}`)
+    const example = await startExample('server.js', /^port \d+\n/m, folder)
+    await example.stop()
+  })
 })
 
 describe('docs/oauth1.md', () => {
@@ -187,6 +200,25 @@ describe('the tables of the README', () => {
       const said = [`Default ${unquoted(value)}`, `Default: ${unquoted(value)}`].some((text) => comment.includes(text))
       expect([name, value, said]).toEqual([name, value, true])
     }
+  })
+
+  test('V26 parts of authorizationServer: each, with those of registration that are not deprecated', () => {
+    const own = [...members('src/authorization-server.ts', 'AuthorizationServerParts').keys()]
+    const inherited = [...members('src/authorization-handler.ts', 'AuthorizationHandlerOptions').keys()]
+    const registration = [...members('src/endpoints/registration.ts', 'RegistrationOptions')]
+    const ofRegistration = registration.filter(([, comment]) => !comment.includes('@deprecated')).map(([name]) => `registration.${name}`)
+    const rows = table('Parts of authorizationServer').map(([name]) => unquoted(name))
+    expect(rows.toSorted()).toEqual([...own, ...inherited, ...ofRegistration].toSorted())
+  })
+
+  test('V10 no line says that you write a store for more than one process', () => {
+    expect(readme).not.toMatch(/write a `Store`|four verbs/)
+    expect(readme).toMatch(/For more than\s+one process take `postgresStore`, `sqliteStore` or `redisStore`/)
+  })
+
+  test('V22 before you go live: ten lines', () => {
+    const [, section = ''] = readme.split('## Before you go live\n')
+    expect(section.split('\n## ', 1)[0]?.match(/^\d+\. /gm)).toHaveLength(10)
   })
 
   test('clients: every member that this server reads', () => {

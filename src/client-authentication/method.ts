@@ -6,11 +6,11 @@
  * 2. The client is looked up. An unknown one is replaced by a decoy, so that the next step costs the same.
  * 3. The method verifies, always. Unknown, disabled, wrong secret, wrong method: one answer for all.
  */
-import type { JsonWebKey } from 'node:crypto'
 import { whenThere, type Awaitable } from '../awaitable.js'
 import type { LookUpRequest } from '../client-cache.js'
 import { isClientId, type Client } from '../clients.js'
 import { InvalidClient, InvalidRequest, type OAuthErrorDetails } from '../errors.js'
+import type { JsonWebKey } from '../jwk.js'
 import { headerValues, type Context, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
 import { digestOfSecret, isSlowHash } from '../client-secrets.js'

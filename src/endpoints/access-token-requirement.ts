@@ -1,8 +1,9 @@
 /**
  * What a protected resource demands of an access token: read and checked once, when the guard is made.
  */
+import { leaveAlone } from '../awaitable.js'
 import type { Configuration } from '../configuration.js'
-import { ConfigurationError } from '../errors.js'
+import { ConfigurationError, ServerError } from '../errors.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
 import { comparableResource } from '../resources.js'
 import { readScopeList, type Scope } from '../scope.js'
@@ -10,7 +11,7 @@ import { resourceMetadataUrl } from './protected-resource-metadata.js'
 
 /** Options of `requireAccessToken`. */
 export interface AccessTokenRequirement {
-  /** The scope that is needed, as a list or separated by spaces, or a function of the request; all of it. Default: none. */
+  /** The scope that is needed, as a list or separated by spaces, or a function of the request; all of it. Default: none. A function says `[]` for none. */
   // The request is whatever the framework has: its type is the application's to name.
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   readonly scope?: string | readonly string[] | ((request: any) => string | readonly string[])
@@ -36,7 +37,7 @@ export interface AccessTokenRequirement {
 
 /** The same, read. */
 export interface AccessTokenDemand {
-  /** All of these, or 403. Throws ConfigurationError when the application's function names a scope that the server does not have. */
+  /** All of these, or 403. Throws when the application's function says nothing, and when it names a scope that the server does not have. */
   readonly scopeFor: (request: unknown) => Scope
   /** Where the metadata of the resource are, for challenges. */
   readonly resourceMetadata: string | undefined
@@ -82,9 +83,20 @@ export function readRequirement(configuration: Configuration, requirement: Acces
 }
 
 function readScopeFor(configuration: Configuration, scope: unknown): (request: unknown) => Scope {
-  if (typeof scope === 'function') return (request) => readScope(configuration, (scope as (request: unknown) => unknown)(request))
+  if (typeof scope === 'function') {
+    const ask = scope as (request: unknown) => unknown
+    return (request) => readScope(configuration, answered(configuration, ask(request)))
+  }
   const fixed = readScope(configuration, scope)
   return () => fixed
+}
+
+/** A function that says nothing, as of a method that nobody thought of, has not said that no scope is needed. */
+function answered({ warn }: Configuration, scope: unknown): unknown {
+  leaveAlone(scope)
+  if (scope !== undefined) return scope
+  warn('requireAccessToken: the function scope returned undefined, and the request was refused; let it return [] where no scope is needed')
+  throw new ServerError(undefined, { reason: 'the function scope of requireAccessToken returned undefined' })
 }
 
 function readResource({ resources }: Configuration, text: string | undefined): string | undefined {

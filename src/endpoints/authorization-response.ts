@@ -4,7 +4,7 @@
  * With an `issuer` every answer names it (RFC 9207), so that a client which talks to several servers cannot be made to mix them up.
  */
 import { configure, type Configuration } from '../configuration.js'
-import { OAuthError, toOAuthError, type ErrorCode } from '../errors.js'
+import { InvalidRequest, OAuthError, toOAuthError, type ErrorCode } from '../errors.js'
 import type { ServerOptions } from '../options.js'
 import type { Scope } from '../scope.js'
 import { issueAuthorizationCode, type AuthorizationCodeRequest } from './authorization-code.js'
@@ -50,6 +50,7 @@ export async function authorizationResponse(
   const { subject = '', state, error, ...rest } = 'asked' in request ? asAsked(request) : request
   const client = await knownClient(configuration, rest.client_id)
   const redirect_uri = registeredRedirectUri(client, rest.redirect_uri, configuration)
+  if ('asked' in request) assertShown(request.asked, redirect_uri)
   try {
     // A decision uses a pushed request up, whatever it is.
     if (error !== undefined && rest.request_uri !== undefined) await closePushedRequest(configuration, rest.request_uri, client.client_id)
@@ -61,6 +62,16 @@ export async function authorizationResponse(
     if (thrown instanceof TypeError) throw thrown
     return errorUrl(configuration, redirect_uri, state, reportRefusal(configuration, 'authorization', thrown, client.client_id))
   }
+}
+
+/**
+ * The person agreed to be taken where the page said. A request may leave `redirect_uri` out, and the client may have registered another one since.
+ *
+ * @throws InvalidRequest
+ */
+function assertShown({ redirect_uri: shown }: Partial<AuthorizationRequest>, redirect_uri: string): void {
+  if (shown === undefined || shown === redirect_uri) return
+  throw new InvalidRequest('redirect_uri is not registered', { reason: 'the redirection URI is not the one that was shown any more' })
 }
 
 /** redirect_uri, challenge and state as the client sent them: the code is bound to the first two. */

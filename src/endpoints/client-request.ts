@@ -3,11 +3,12 @@
  *
  *   assertTransport → readForm → authenticateClient → answer
  */
+import { assertAvailable } from '../availability.js'
 import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
-import { TemporarilyUnavailable, toOAuthError, type OAuthError } from '../errors.js'
+import { toOAuthError, type OAuthError } from '../errors.js'
 import { assertNoForeignPage } from '../foreign-page.js'
 import {
   assertTransport,
@@ -39,7 +40,13 @@ const noContext: Context = Object.freeze({})
  * @throws OAuthError when the server is not available, the request malformed, or the client not authenticated.
  */
 export function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Awaitable<ClientRequest> {
-  if (configuration.available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
+  const available = assertAvailable(configuration)
+  return isPromise(available)
+    ? available.then(() => readAvailable(configuration, endpoint, request))
+    : readAvailable(configuration, endpoint, request)
+}
+
+function readAvailable(configuration: Configuration, endpoint: string, request: ProtocolRequest): Awaitable<ClientRequest> {
   assertTransport(request, endpoint, configuration)
   assertNoForeignPage(request.headers, configuration.cors)
   return whenThere(readForm(request, configuration), ({ parameters, resource, pairs }) => {

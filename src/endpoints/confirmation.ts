@@ -2,8 +2,8 @@
  * The proof that a decision was taken on a page that showed the request, in the browser that saw it.
  *
  * 1. The page sets a cookie with a random text that other sites can neither read nor, by its name, set.
- * 2. The page holds `confirmation`: an HMAC of the request under that text. Another site cannot make it for this browser, and a request that was changed in
- *    between does not fit it. A page of the application gets another confirmation than the package's own page prints.
+ * 2. The page holds `confirmation`: an HMAC of the request and its redirection URI under that text. Another site cannot make it for this browser, and a request
+ *    that was changed in between does not fit it. A page of the application gets another confirmation than the package's own page prints.
  * 3. A decision is a same-origin POST that brings both.
  * 4. `agreement` beside it ties the package's own page to the person who was logged in, and to the scope that the page named. That page cannot do without:
  *    its confirmation does not count alone. A page of the application knows both and needs none.
@@ -62,10 +62,17 @@ function cookieValue(request: ProtocolRequest, name: string): string | undefined
   return values.length === 1 ? values[0]?.slice(start.length) : undefined
 }
 
+/** What a decision is about: a request, and where its answer goes. */
+export interface ShownRequest {
+  readonly form: Form
+  /** The one that counts: a request may leave it out, and the client may register another one meanwhile. */
+  readonly redirect_uri: string
+}
+
 /** What a page of the application has to send back. */
-export function confirmationOf(form: Form, secret: string): string {
+export function confirmationOf({ form, redirect_uri }: ShownRequest, secret: string): string {
   const pairs = Object.entries(form.parameters).sort(([a], [b]) => (a < b ? -1 : 1))
-  return hmacSha256(secret, JSON.stringify([pairs, form.resource]))
+  return hmacSha256(secret, JSON.stringify([pairs, form.resource, redirect_uri]))
 }
 
 /** What the package's own page has to send back, beside its agreement. */
@@ -84,13 +91,13 @@ export type DecidingPage = 'of the package' | 'of the application'
 /** The page that showed this request to this browser and sent the POST; undefined where none did. */
 export function decidingPage(
   request: ProtocolRequest,
-  form: Form,
+  shown: ShownRequest,
   { confirmation }: Parameters,
   issuer: string | undefined,
 ): DecidingPage | undefined {
   const secret = knownSecret(request)
   if (secret === undefined || confirmation === undefined || !isSameOrigin(request, issuer)) return undefined
-  const expected = confirmationOf(form, secret)
+  const expected = confirmationOf(shown, secret)
   if (equalInConstantTime(expected, confirmation)) return 'of the application'
   return equalInConstantTime(ownConfirmationOf(expected, secret), confirmation) ? 'of the package' : undefined
 }

@@ -4,7 +4,7 @@
  * The application may narrow or refuse, never widen.
  */
 import { jsonCopy, type Authorization, type RefreshTokenStep } from '../authorization.js'
-import { whenThere, type Awaitable } from '../awaitable.js'
+import { leaveAlone, whenThere, type Awaitable } from '../awaitable.js'
 import { newAuthorizationId } from '../credentials.js'
 import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
 import type { Continuation, NewAuthorization } from '../grants/grant.js'
@@ -151,6 +151,7 @@ function accessTokenLifetime({ configuration, client, grant }: AcceptedRequest, 
   const { accessTokenLifetime: configured } = configuration
   if (typeof configured === 'number') return client.accessTokenLifetime ?? grant.accessTokenLifetime ?? configured
   const seconds = configured(decided())
+  leaveAlone(seconds)
   if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= longestLifetime) return seconds
   throw new ServerError(undefined, { reason: 'the option accessTokenLifetime answered something else than whole seconds up to a year' })
 }

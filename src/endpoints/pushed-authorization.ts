@@ -103,26 +103,33 @@ export interface PushedRequest {
   readonly record: StoredRecord
 }
 
+/** Whether a request names one that was pushed here. */
+export function isPushed({ parameters: { request_uri } }: Form): boolean {
+  return request_uri?.startsWith(prefix) === true
+}
+
+/** The browser that brings a reference. */
+export interface Opener {
+  /** The text in its cookie. */
+  readonly browser: string
+  readonly address: string | undefined
+  /** Whether a person may be there, who may need minutes. */
+  readonly mayStay: boolean
+}
+
 /**
  * The request behind a `request_uri`; undefined where the authorization request has none.
  *
  * @throws OAuthError `invalid_request_uri` when it is unknown, expired, used, of another client, or open in another browser.
  */
-export async function openPushedRequest(
-  configuration: Configuration,
-  { parameters }: Form,
-  browser: string,
-  address: string | undefined,
-): Promise<PushedRequest | undefined> {
-  const { request_uri, client_id } = parameters
+export async function openPushedRequest(configuration: Configuration, query: Form, opener: Opener): Promise<PushedRequest | undefined> {
+  const { request_uri = '', client_id } = query.parameters
   // One that was not pushed here is refused with the rest of the request, which says whom to tell.
-  if (request_uri?.startsWith(prefix) !== true) return undefined
+  if (!isPushed(query)) return undefined
   const open = async () => {
     const record = await configuration.ledger.recall('request', request_uri.slice(prefix.length))
     // RFC 9126 §2.2: the reference is bound to the client that pushed it; another one spoils nothing
-    return record !== undefined && record.data.client_id === client_id
-      ? openFor(configuration, record, sha256(browser), address)
-      : undefined
+    return record !== undefined && record.data.client_id === client_id ? openFor(configuration, record, opener) : undefined
   }
   // Whoever was slower reads again: the faster one may have been the same browser.
   const opened = (await open()) ?? (await open())
@@ -130,13 +137,9 @@ export async function openPushedRequest(
   return opened
 }
 
-async function openFor(
-  configuration: Configuration,
-  record: StoredRecord,
-  browser: string,
-  address: string | undefined,
-): Promise<PushedRequest | undefined> {
+async function openFor(configuration: Configuration, record: StoredRecord, opener: Opener): Promise<PushedRequest | undefined> {
   const { ledger, clock } = configuration
+  const browser = sha256(opener.browser)
   const { data } = record
   const { isUsed, browser: owner, expiresAt, parameters, resource, client_id } = data
   if (isUsed === true || typeof expiresAt !== 'number' || clock() >= expiresAt) return undefined
@@ -151,7 +154,7 @@ async function openFor(
     pairs: [],
   }
   if (typeof owner === 'string') return equalInConstantTime(owner, browser) ? { form, record } : undefined
-  const { until, leave } = extendedLife(configuration, data, address, expiresAt)
+  const { until, leave } = extendedLife(configuration, data, opener, expiresAt)
   let isOpened = false
   try {
     isOpened = await ledger.exchange(record, { ...data, browser, expiresAt: until }, until)
@@ -174,7 +177,8 @@ function assertNotTooOld({ notBefore }: Configuration, { madeAt, expiresAt, brow
 }
 
 /** A person may need minutes to log in. The longer life takes room like the push itself; without room the request keeps its end. */
-function extendedLife(configuration: Configuration, data: JsonObject, address: string | undefined, expiresAt: number) {
+function extendedLife(configuration: Configuration, data: JsonObject, { address, mayStay }: Opener, expiresAt: number) {
+  if (!mayStay) return { until: expiresAt, leave: () => undefined }
   const until = configuration.clock() + lifetimeInBrowser
   try {
     return { until, leave: takeRoom(configuration, data, address, until) }

@@ -5,16 +5,11 @@
  * or a failure of the server.
  */
 import type { Awaitable } from '../awaitable.js'
-import { AccessDenied, OAuthError, ServerError, TemporarilyUnavailable } from '../errors.js'
+import { AccessDenied, OAuthError, ServerError } from '../errors.js'
 import { lateCallback, withinTime } from '../within-time.js'
 import { credentialsIdOf, newTokenText } from './credentials.js'
 import type { IssuedTokenCredentials, OAuth1Configuration, OAuth1TokenRequest } from './options.js'
 import { unauthorized } from './responses.js'
-
-/** @throws TemporarilyUnavailable where the option `available` says so. */
-export function assertAvailable({ available }: OAuth1Configuration): void {
-  if (available?.() === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
-}
 
 /** What `work` answers, or 503 when functions of the application take too long. */
 export function inTime<T>({ callbackTimeout }: OAuth1Configuration, work: () => Awaitable<T>): Awaitable<T> {

@@ -85,7 +85,7 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
 
 async function check(configuration: OAuth1Configuration, req: OAuth1HostRequest, demand: OAuth1Demand): Promise<OAuth1Info> {
   const head = requestHead(req)
-  const request = { ...requestOf(configuration, req, head), body: keptBody(req) }
+  const request = { ...requestOf(configuration, req, head), body: keptBody(req) ?? (endsWithHead(req) ? '' : undefined) }
   // Asked for the look-up of the client only, and most servers have no such option.
   const context = configuration.context === undefined ? {} : await readContext(configuration, req)
   return checkOAuth1(configuration, { ...request, context }, demand)
@@ -126,6 +126,12 @@ function requestOf(configuration: OAuth1Configuration, req: OAuth1HostRequest, h
   const request = plainRequest(req, head, configuration)
   if (request.secure === false) warnOfInsecureTransport(configuration)
   return { ...request, address: clientAddress(req, head, configuration) }
+}
+
+/** Whether a request of HTTP/2 has ended with its header fields. */
+function endsWithHead(req: OAuth1HostRequest): boolean {
+  const { stream } = req as { stream?: { endAfterHeaders?: unknown } }
+  return req.httpVersionMajor >= 2 && stream?.endAfterHeaders === true
 }
 
 /** The body, unless the application has read it: then what it kept or made of it. */

@@ -92,7 +92,7 @@ export interface OAuth1Options {
   /** Trusted facts about a request, for `clients`, `tokens`, `authorize` and `responseParameters`. Gets the request object of the framework. */
   readonly context?: (request: never) => Context | Promise<Context>
   /** False answers every request to both credential endpoints 503: for maintenance. */
-  readonly available?: () => boolean
+  readonly available?: () => boolean | Promise<boolean>
   /**
    * How many wrong signatures a minute one client may have from one address before the answer is 429; a counter of your own, for several processes; or false
    * for no limit. Default 20.

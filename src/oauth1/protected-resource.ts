@@ -74,6 +74,8 @@ function readParsedBody(configuration: OAuth1Configuration, request: ProtocolReq
 }
 
 function mayHaveContent({ headers }: ProtocolRequest): boolean {
-  const { 'content-length': length, 'transfer-encoding': encoding } = headers
-  return encoding !== undefined || (length !== undefined && length !== '0')
+  const { 'content-length': length, 'transfer-encoding': encoding, ':method': method } = headers
+  // RFC 9113 §8.1.1: in HTTP/2 content may come without any announcement
+  if (length === undefined) return encoding !== undefined || method !== undefined
+  return encoding !== undefined || length !== '0'
 }

@@ -67,6 +67,8 @@ function byBytes(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1
 }
 
+// RFC 3986 §3.2: the authority ends at "/", "?" or "#"; RFC 9110 §7.2, §4.2.4: Host has no user information
+const outsideAuthority = /[/?#@\\\s]/
 const absoluteUrl = /^([a-z][a-z0-9+.-]*):\/\/(?:[^/?#@]*@)?([^/?#]*)([^?#]*)/i
 const defaultPorts: Readonly<Partial<Record<string, string>>> = { http: '80', https: '443' }
 
@@ -94,6 +96,8 @@ export function baseStringUri({ url, host, secure, origin }: Target): string {
   const scheme = secure ? 'https' : 'http'
   const authority = absolute === null ? host : absolute[2]
   if (authority === undefined || authority === '') throw new InvalidRequest('the request names no host')
+  // A host with a slash would be read as the beginning of the path: the signature of one resource would be good for another.
+  if (outsideAuthority.test(authority)) throw new InvalidRequest('the host of the request is malformed')
   return `${baseOrigin(`${scheme}://${authority}`)}${path === '' ? '/' : path}`
 }
 

@@ -1,10 +1,11 @@
 /**
  * The temporary credentials endpoint (RFC 5849 §2.1): a client says that it wants a user to be asked, and where to send the answer.
  */
+import { assertAvailable } from '../availability.js'
 import { InvalidRequest } from '../errors.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
-import { assertAvailable, inTime, tokenText } from './application-rules.js'
+import { inTime, tokenText } from './application-rules.js'
 import { assertTransport, claimNonce, identify, type SignedRequest, type UsableStage } from './authenticate.js'
 import { callbackFault } from './callback.js'
 import type { RegisteredClient } from './clients.js'
@@ -26,7 +27,7 @@ export async function createTemporaryCredentialsResponse(options: OAuth1Options,
   const configuration = configureOAuth1(options)
   const { context = {}, address } = request
   try {
-    assertAvailable(configuration)
+    await assertAvailable(configuration)
     assertTransport(request, endpoint, configuration)
     const read = await acceptEndpointRequest(request, endpoint, configuration)
     const signed = await identify(configuration, read, demand, context)

@@ -2,9 +2,10 @@
  * The token credentials endpoint (RFC 5849 §2.3), in the words of OAuth 1.0a the access token endpoint: temporary credentials that a
  * user agreed to, and the verifier, are exchanged for token credentials; once, under any concurrency.
  */
+import { assertAvailable } from '../availability.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
-import { approvedRealms, assertAvailable, extraMembers, inTime, tokenText } from './application-rules.js'
+import { approvedRealms, extraMembers, inTime, tokenText } from './application-rules.js'
 import { assertTransport, authenticate } from './authenticate.js'
 import { exchanged, type AuthorizedCredentials, type NewToken } from './credentials.js'
 import { acceptEndpointRequest } from './endpoint-request.js'
@@ -26,7 +27,7 @@ export async function createAccessTokenResponse(options: OAuth1Options, request:
   const configuration = configureOAuth1(options)
   const { context = {} } = request
   try {
-    assertAvailable(configuration)
+    await assertAvailable(configuration)
     assertTransport(request, endpoint, configuration)
     const read = await acceptEndpointRequest(request, endpoint, configuration)
     const { credentials, parameters } = await authenticate(configuration, read, demand, context)

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
 import connect from 'connect'
 import express from 'express'
 import express4 from 'express4'
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { connect as connect2, createServer as createServer2 } from 'node:http2'
 import { connect as tcp, type AddressInfo } from 'node:net'
 import {
   createAccessTokenResponse,
@@ -183,6 +184,40 @@ test('O3 a form that nobody has read before requireOAuth1 is refused, and the de
   const empty = signed(url, { ...client, token }, { method: 'GET' })
   const headers = { ...(empty.headers as Record<string, string>), 'content-type': 'application/x-www-form-urlencoded' }
   expect((await fetch(url, { headers })).status).toBe(200)
+})
+
+test('O3 over HTTP/2 a form that nobody has read is refused too, also without Content-Length; a request without content passes', async () => {
+  const target = local()
+  const { options } = target
+  const token = await tokenFor(target)
+  const guard = requireOAuth1(options)
+  const passed: IncomingMessage[] = []
+  const h2 = createServer2((req, res) => guard(req as unknown as IncomingMessage, res as unknown as ServerResponse, () => (passed.push(req as unknown as IncomingMessage), res.end()))) // prettier-ignore
+  await new Promise((resolve) => h2.listen(0, '127.0.0.1', () => resolve(undefined)))
+  const authority = `127.0.0.1:${(h2.address() as AddressInfo).port}`
+  const session = connect2(`http://${authority}`)
+  const ask = (method: string, body: string | undefined) =>
+    new Promise<unknown>((resolve, reject) => {
+      const { authorization } = signed(`http://${authority}/pay`, { ...client, token }, { method }).headers
+      const head = {
+        ':method': method,
+        ':path': '/pay',
+        authorization: String(authorization),
+        'content-type': 'application/x-www-form-urlencoded',
+      }
+      const stream = session.request(head, { endStream: body === undefined })
+      stream.on('response', (headers) => resolve(headers[':status'])).on('error', reject)
+      if (body !== undefined) stream.end(body)
+    })
+  try {
+    expect(await ask('POST', 'amount=1000000')).toBe(401)
+    expect(await ask('POST', undefined)).toBe(200)
+    expect(await ask('GET', undefined)).toBe(200)
+    expect(passed).toHaveLength(2)
+  } finally {
+    session.destroy()
+    await new Promise((resolve) => h2.close(resolve))
+  }
 })
 
 test('O3 two Authorization headers on the wire are refused, not the first one taken', async () => {

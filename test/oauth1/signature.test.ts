@@ -131,6 +131,20 @@ test.each([
   expect(over(url, host)).toBe(expected)
 })
 
+test.each([
+  'server.example/a',
+  'server.example?',
+  'a@server.example',
+  'server.example#',
+  'server.example\\a',
+  'server.example /a',
+  'a, b',
+  '/',
+])('O11 a host with a part of the path, or other delimiters, is refused: the signature of /a/b is not good for /b (%j)', (host) => {
+  expect(() => over('/b', host)).toThrow('the host of the request is malformed')
+  expect(over('/a/b', 'server.example')).toBe('https://server.example/a/b')
+})
+
 test('O11 a configured origin goes before the Host and before the scheme', () => {
   const origin = 'https://API.example.com:443'
   expect(baseStringUri({ url: '/a?b', host: 'internal:8080', secure: false, origin })).toBe('https://api.example.com/a')

@@ -82,7 +82,7 @@ describe('X16 the cookie', () => {
   // What a sibling host could make, that knows the text of the cookie because it has set it
   const secret = 'A'.repeat(43)
   const pairs = Object.entries(asked).sort(([a], [b]) => (a < b ? -1 : 1))
-  const confirmation = createHmac('sha256', secret).update(JSON.stringify([pairs, []])).digest('base64url') // prettier-ignore
+  const confirmation = createHmac('sha256', secret).update(JSON.stringify([pairs, [], asked.redirect_uri])).digest('base64url') // prettier-ignore
 
   async function forge(cookies: readonly string[], fields: Readonly<Record<string, string>> = {}) {
     const site = await startSite(resources)

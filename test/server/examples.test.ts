@@ -6,7 +6,7 @@ import { decideOnPage, trustingFetch } from './https-support.js'
 import { Provider, version1, version2 } from './mcp-support.js'
 
 const folder = new URL('../../examples/', import.meta.url)
-const names = ['authorization-server.ts', 'mcp-server.ts', 'single-page-app.ts']
+const names = ['authorization-server.ts', 'consent-page.ts', 'mcp-server.ts', 'single-page-app.ts']
 
 const running: RunningExample[] = []
 afterEach(async () => {
@@ -74,6 +74,19 @@ describe('the examples of the whole server', () => {
     expect(await notes.json()).toEqual({ notes: ['water the plants'], of: 'alice' })
     const denied = await decideOnPage(url, 'deny', asAlice)
     expect([denied.searchParams.get('error'), denied.searchParams.get('iss')]).toEqual(['access_denied', origin])
+  })
+
+  test('V26 consent-page.ts: the page of the example asks, its hidden field is `confirmation`, and both answers arrive', async () => {
+    const { output } = await start('consent-page.ts', /^Open \S+\n/m)
+    const url = /^Open (\S+)$/m.exec(output)?.[1] ?? ''
+    const page = await (await trustingFetch(url)).text()
+    expect(page).toContain('<strong dir="auto">The example</strong> wants access to your account alice.')
+    expect(page).toContain('<li>read your notes</li>')
+    expect([...page.matchAll(/<input type="hidden" name="(\w+)"/g)].map(([, name]) => name)).toEqual(['confirmation'])
+    const line = await (await trustingFetch(await decideOnPage(url, 'allow'))).text()
+    expect(asInHeader(line)).toBe(headerLine('consent-page.ts', 'Try it'))
+    expect(asInHeader(await paste(line))).toBe(headerLine('consent-page.ts', 'Answer'))
+    expect((await decideOnPage(url, 'deny')).searchParams.get('error')).toBe('access_denied')
   })
 
   test.each([

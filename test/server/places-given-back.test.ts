@@ -178,7 +178,9 @@ describe('X2 rooms', () => {
     fails = true
     const query = { parameters: { client_id: 'native', request_uri: String(json.request_uri) }, resource: [], audience: [], pairs: [] }
     for (let n = 0; n < 5; n++)
-      await expect(openPushedRequest(configuration, query, 'browser', '203.0.113.1')).rejects.toMatchObject({ status: 503 })
+      await expect(
+        openPushedRequest(configuration, query, { browser: 'browser', address: '203.0.113.1', mayStay: true }),
+      ).rejects.toMatchObject({ status: 503 })
     expect(configuration.rooms.pushed.used).toBe(used)
   })
 })

@@ -293,7 +293,7 @@ describe('what a database would change', () => {
 describe('the command', () => {
   test('A1 says how it is used when it is not understood', () => {
     for (const args of [[], ['schema'], ['schema', 'mysql'], ['schema', 'postgres', 'a;b'], ['schema', 'sqlite', 'a', 'b']]) {
-      expect(() => cli(...args)).toThrow(/usage: oauth2-token-handler schema|table must be a name/)
+      expect(() => cli(...args)).toThrow(/oauth2-token-handler schema postgres\|sqlite \[table\]|table must be a name/)
     }
   })
 })
