@@ -19,6 +19,7 @@ import {
   type Served,
 } from './clients.js'
 import { ClientCache, type LookUpRequest } from './client-cache.js'
+import { madeBeforeNotBefore } from './client-standing.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
@@ -38,6 +39,11 @@ export interface ClientRegistry {
   readonly findClient: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
   /** The same, when somebody is about to be asked: a client that is a document is read anew. */
   readonly findClientToAuthorize: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
+  /**
+   * The client where it costs nothing to look: in the list, in a memory store, or once in `clientCacheLifetime`. Undefined where it would cost a call, and where
+   * there is none. A look-up that fails is none.
+   */
+  readonly clientAtHand: (client_id: string, request?: LookUpRequest) => Awaitable<Client | undefined>
   /** Keeps a client of strangers until `instant`, as long as what it was authorised for can live. */
   readonly keepClient: (client: Client, instant: number) => Promise<void>
   /** As many slow hashes as the client with the most has: refusing an unknown client then costs the same. */
@@ -54,6 +60,8 @@ export interface ClientRegistry {
 interface SourcedClient {
   readonly client: ClientMetadata
   readonly source: ClientSource
+  /** True for one that nobody may be any more: see the option `notBefore`. */
+  readonly isTooOld?: boolean
 }
 
 /** The clients in the store. */
@@ -77,6 +85,8 @@ export interface ClientRegistrySettings extends Served {
   readonly strangerScopes: () => Scope
   /** Milliseconds. */
   readonly timeout: number
+  /** Whether the store answers from the memory of this process. */
+  readonly isStoreAtHand?: boolean
   /** Seconds for which what a function found is used again. Default 0: none. */
   readonly cacheLifetime?: number
   readonly emit: Emit
@@ -118,7 +128,7 @@ export function createClientRegistry(
   }
 }
 
-type Registered = Pick<ClientRegistry, 'findClient' | 'decoyHashes' | 'forgetClient'>
+type Registered = Pick<ClientRegistry, 'findClient' | 'clientAtHand' | 'decoyHashes' | 'forgetClient'>
 
 function createRegistered(
   clients: readonly ClientMetadata[] | FindClient | undefined,
@@ -133,7 +143,7 @@ function createRegistered(
   }
   const byId = typeof clients === 'function' ? new Map<string, Client>() : readClients(clients, settings)
   byId.forEach(noticeSlowHash)
-  const { stored, strangerScopes, cacheLifetime = 0 } = settings
+  const { stored, strangerScopes, cacheLifetime = 0, isStoreAtHand = false } = settings
   assertCacheable(clients, cacheLifetime)
   const lookUp = createLookUp(settings, noticeSlowHash)
   const cache = new ClientCache(cacheLifetime, async (client_id, request) => {
@@ -144,11 +154,16 @@ function createRegistered(
     if (saved === undefined && clients === undefined && settings.documents === undefined && stored.isEmpty()) warnWithoutClients(settings)
     return saved?.source === 'registration' ? { ...saved, scope: intersectScope(saved.scope ?? strangerScopes(), strangerScopes()) } : saved
   })
+  const isLookedUp = (client_id: string) => typeof clients === 'function' || mayBeStored(client_id)
   return {
     decoyHashes: () => decoys,
     // One that is listed and one that is not cost the same, where nothing else is asked.
-    findClient: (client_id, request) =>
-      byId.get(client_id) ?? (typeof clients === 'function' || mayBeStored(client_id) ? cache.find(client_id, request) : undefined),
+    findClient: (client_id, request) => byId.get(client_id) ?? (isLookedUp(client_id) ? cache.find(client_id, request) : undefined),
+    clientAtHand: (client_id, request) => {
+      const listed = byId.get(client_id)
+      if (listed !== undefined || !isLookedUp(client_id)) return listed
+      return isStoreAtHand && typeof clients !== 'function' ? cache.find(client_id, request) : cache.glance(client_id, request)
+    },
     forgetClient: (client_id) => {
       cache.forget(client_id)
     },
@@ -201,7 +216,11 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
   return async function lookUp(find: Find, client_id: string): Promise<Client | undefined> {
     const found = await callLookUp(find, client_id, timeout)
     if (found === undefined) return undefined
-    const { client: row, source } = found
+    const { client: row, source, isTooOld = false } = found
+    if (isTooOld) {
+      emit({ type: 'warning', client_id, reason: `${madeBeforeNotBefore}: a client that registered itself and was not used` })
+      return unusable(client_id)
+    }
     try {
       const client = readFoundClient(withoutNulls(row), source)
       if (client.client_id === client_id) return noticeSlowHash(client)

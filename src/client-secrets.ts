@@ -10,6 +10,7 @@ import { randomBytes, scrypt } from 'node:crypto'
 import type { Awaitable } from './awaitable.js'
 import { equalInConstantTime, sha256 } from './secrets.js'
 import { inLine, type Asker } from './slow-hash-line.js'
+import { isRememberedSecret, rememberSecret } from './verified-secrets.js'
 
 /** One secret of a client, as it is kept. */
 export interface ClientSecret {
@@ -29,7 +30,8 @@ const minGeneratedSize = 22
  * Hashes a client secret for `secrets: [{ hash }]`.
  *
  * With `generated: true`, for text of at least 128 random bits, the hash is one SHA-256 and costs nothing at each request. Otherwise it is
- * scrypt (32 MiB, some 60 ms at each request), which is what a secret needs that a person chose.
+ * scrypt (32 MiB, some 60 ms), which is what a secret needs that a person chose: at the first request with the right secret in each process, and at each
+ * request with a wrong one.
  *
  * @throws TypeError when the secret is empty, or is said to be generated and has less than 22 characters.
  */
@@ -67,12 +69,27 @@ export function isSlowHash(hash: string): boolean {
   return hash.startsWith('scrypt:')
 }
 
+/** Who presents a secret. */
+export interface SecretAsker extends Asker {
+  /**
+   * True where the client is refused whatever its secret is, as one that is disabled: no work is saved then, because a fast refusal would tell that the
+   * secret is right.
+   */
+  readonly isRefused?: boolean
+}
+
 /**
- * Whether one of the readings of a presented secret is one of the client's live secrets. All are compared with all.
+ * Whether one of the readings of a presented secret is one of the client's live secrets. All are compared with all. A slow hash that this process has
+ * found right before is not computed again.
  *
  * @throws TemporarilyUnavailable when too many slow hashes are waiting.
  */
-export function verifySecret(readings: readonly string[], secrets: readonly ClientSecret[], now: number, asker: Asker): Awaitable<boolean> {
+export function verifySecret(
+  readings: readonly string[],
+  secrets: readonly ClientSecret[],
+  now: number,
+  asker: SecretAsker,
+): Awaitable<boolean> {
   let verified = false
   for (const secret of secrets) {
     if (isSlowHash(secret.hash)) continue
@@ -81,13 +98,29 @@ export function verifySecret(readings: readonly string[], secrets: readonly Clie
     }
   }
   const slow = secrets.filter(({ hash }) => isSlowHash(hash))
-  return slow.length === 0 ? verified : verifySlowly(readings, slow, now, asker).then((isVerified) => verified || isVerified)
+  if (slow.length === 0) return verified
+  const isKnown = wasVerified(readings, slow, now)
+  if ((verified || isKnown) && asker.isRefused !== true) return true
+  return verifySlowly(readings, slow, now, asker).then((isVerified) => verified || isVerified)
+}
+
+/** All are compared with all here too. One that has expired is not accepted, and its refusal is the same work as any other. */
+function wasVerified(readings: readonly string[], secrets: readonly ClientSecret[], now: number): boolean {
+  let isKnown = false
+  for (const secret of secrets) {
+    for (const reading of readings) if (isRememberedSecret(reading, secret.hash) && isAlive(secret, now)) isKnown = true
+  }
+  return isKnown
 }
 
 async function verifySlowly(readings: readonly string[], secrets: readonly ClientSecret[], now: number, asker: Asker): Promise<boolean> {
   let verified = false
   for (const secret of secrets) {
-    for (const reading of readings) if ((await matchesSlowHash(reading, secret.hash, asker)) && isAlive(secret, now)) verified = true
+    for (const reading of readings) {
+      if (!(await matchesSlowHash(reading, secret.hash, asker)) || !isAlive(secret, now)) continue
+      verified = true
+      rememberSecret(reading, secret.hash)
+    }
   }
   return verified
 }

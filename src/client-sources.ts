@@ -44,7 +44,7 @@ export function storedClients(
 ): StoredClients {
   return {
     ...where,
-    find: (client_id) => records.findWithSource(client_id),
+    find: (client_id) => records.find(client_id),
     async keepUntil(client_id, instant) {
       await records.keepUntil(client_id, instant)
       registrations.leave(client_id)

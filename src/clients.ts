@@ -48,8 +48,16 @@ export interface ClientMetadata {
   readonly refreshTokenIdleLifetime?: number
   /** Its public keys (RFC 7517 §5), for methods that verify what it has signed. Private and symmetric keys are refused. */
   readonly jwks?: PublicKeySet
-  /** True: it authenticates nowhere. */
+  /**
+   * True: it authenticates nowhere. Its access tokens end where the client is looked at: at introspection, and at guards as the option `checkClient` of
+   * `requireAccessToken` says. Said by the application only.
+   */
   readonly disabled?: boolean
+  /**
+   * An instant, in whole seconds since the epoch: all that was made for the client up to and in that second has ended, codes, refresh tokens and access
+   * tokens, however many. Guards see it as they see `disabled`. Said by the application only.
+   */
+  readonly notBefore?: number
   /** True: it may introspect every token, as a resource server does (RFC 7662). */
   readonly introspect?: boolean
   readonly client_name?: string
@@ -96,6 +104,8 @@ export interface Client {
   readonly refreshTokenLifetime: number | undefined
   readonly refreshTokenIdleLifetime: number | undefined
   readonly disabled: boolean
+  /** What was made up to and in this second has ended. */
+  readonly notBefore: number | undefined
   readonly introspect: boolean
   /** What was registered, without secrets. */
   readonly metadata: Omit<ClientMetadata, 'client_secret' | 'secrets'>
@@ -112,11 +122,13 @@ export type FindClient = (
 
 const memberNames: readonly string[] = [
   'client_id', 'client_secret', 'secrets', 'token_endpoint_auth_method', 'grant_types', 'redirect_uris', 'scope', 'defaultScope',
-  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'refreshTokenLifetime', 'refreshTokenIdleLifetime', 'jwks', 'disabled', 'introspect', 'client_name', 'client_uri', 'logo_uri',
+  'require_pkce', 'require_pushed_authorization_requests', 'rotateRefreshTokens', 'accessTokenLifetime', 'refreshTokenLifetime', 'refreshTokenIdleLifetime', 'jwks', 'disabled', 'notBefore', 'introspect', 'client_name', 'client_uri', 'logo_uri',
   'policy_uri', 'tos_uri', 'contacts', 'response_types', 'software_id', 'software_version', 'extra',
 ] satisfies (keyof ClientMetadata)[] // prettier-ignore
 
 const year = 31_536_000
+/** Whole seconds: milliseconds would end everything for good. */
+const latestInstant = 99_999_999_999
 
 // RFC 6749 Appendix A.1: client-id = *VSCHAR; VSCHAR = %x20-7E
 const clientId = /^[\x20-\x7e]{1,255}$/
@@ -182,6 +194,7 @@ function readMembers(value: unknown, name: string, source: ClientSource, faultOf
     refreshTokenLifetime: reader.whole('refreshTokenLifetime', undefined, 1, 100 * year),
     refreshTokenIdleLifetime: reader.whole('refreshTokenIdleLifetime', undefined, 1, 100 * year),
     disabled: reader.boolean('disabled', false),
+    notBefore: reader.whole('notBefore', undefined, 0, latestInstant),
     introspect: reader.boolean('introspect', false),
     metadata: withoutSecrets(members as unknown as ClientMetadata),
   }

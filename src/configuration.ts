@@ -44,6 +44,7 @@ import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { lineOf } from './stores/line.js'
+import { isMemoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
@@ -197,7 +198,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     room: rooms.documents,
     rules: documentRules(strangers, served, privateUseSchemes),
   })
-  const clientRecords = new ClientRecords({ ...bounded, issuer, clock })
+  const clientRecords = new ClientRecords({ ...bounded, issuer, clock, notBefore })
   const cacheLifetime = reader.whole('clientCacheLifetime', 0, 0, 300)
   const servedEndpoints = new Set<string>(withRegistration.has(options) ? ['registration'] : [])
   const stored = storedClients(clientRecords, rooms, {
@@ -214,6 +215,7 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
       strangerScopes: () => strangers.scopes,
       timeout: storeTimeout,
       cacheLifetime,
+      isStoreAtHand: isMemoryStore(store),
       emit,
       warn,
     }),

@@ -3,7 +3,7 @@
  *
  * An `OAuthError` is the client's mistake or the server's plight, and becomes the JSON of RFC 6749 §5.2. What goes on the
  * wire is `error` and the dull `description`; `reason` and `cause` go to the events and never leave the server.
- * `ConfigurationError` and `UnvalidatedRequest` are mistakes of the application and never reach a client.
+ * `ConfigurationError`, `ClientConflict` and `UnvalidatedRequest` are mistakes of the application and never reach a client.
  */
 import { throwerOf } from './known-causes.js'
 
@@ -220,6 +220,17 @@ export class ConfigurationError extends Error {
   constructor(message: string, rule?: string) {
     super(message)
     this.rule = rule
+  }
+}
+
+/** `saveClient` was to replace a version of a client that is not the stored one any more: somebody has changed or deleted it meanwhile. */
+export class ClientConflict extends Error {
+  override readonly name = 'ClientConflict'
+  readonly client_id: string
+
+  constructor(client_id: string) {
+    super('the client was changed or deleted since it was read; find it again, and decide again')
+    this.client_id = client_id
   }
 }
 

@@ -52,8 +52,10 @@ export { issueTokens } from './endpoints/issue-tokens.js'
 export type { TokenResponse, TokensRequest } from './endpoints/issue-tokens.js'
 export { listAuthorizations, revokeAuthorizations } from './endpoints/authorizations.js'
 export type { AuthorizationFilter, AuthorizationSummary, RevocationFilter } from './endpoints/authorizations.js'
-export { deleteClient, findClient, registerClient, saveClient } from './endpoints/clients.js'
-export type { RegisteredClient } from './endpoints/clients.js'
+export { deleteClient, findClient, registerClient, rotateClientSecret, saveClient } from './endpoints/clients.js'
+export type { FoundClient, RegisteredClient, RotatedSecret, SaveClientOptions, SecretRotation } from './endpoints/clients.js'
+export { listClients } from './endpoints/client-list.js'
+export type { ClientListOptions, ListedClient } from './endpoints/client-list.js'
 export { hashClientSecret } from './client-secrets.js'
 export { bearerHeader } from './tokens/bearer.js'
 export { macHeader } from './tokens/mac.js'
@@ -81,7 +83,7 @@ export type {
   PresentedCredentials,
 } from './client-authentication/method.js'
 export type { LookUpRequest } from './client-cache.js'
-export type { Client, ClientMetadata, FindClient, StoredClient } from './clients.js'
+export type { Client, ClientMetadata, ClientSource, FindClient, StoredClient } from './clients.js'
 export type { PublicKeySet } from './public-keys.js'
 export type { JsonWebKey } from './jwk.js'
 export type { ClientSecret } from './client-secrets.js'
@@ -101,7 +103,7 @@ export type { AccessTokenFormat, AccessTokenReading, FormatServer, TokenClaims }
 // Storage
 export { memoryStore } from './stores/memory.js'
 export type { MemoryStore, MemoryStoreOptions } from './stores/memory.js'
-export type { ListFilter, RecordKind, Store, StoredRecord } from './stores/store.js'
+export type { ListFilter, RecordKind, ScannedKind, ScanPage, Store, StoredRecord } from './stores/store.js'
 export type { Authorization, Json, JsonObject } from './authorization.js'
 
 // Options, events, errors
@@ -114,6 +116,7 @@ export type { EventListener, EventType, ServerEvent } from './events.js'
 export type { StoreCall, StoreVerb } from './store-calls.js'
 export {
   AccessDenied,
+  ClientConflict,
   ConfigurationError,
   InvalidClient,
   InvalidGrant,

@@ -64,8 +64,10 @@ export interface ServerOptions {
    */
   readonly clientCacheLifetime?: number
   /**
-   * An instant, in whole seconds since the epoch: every Authorization that was made before it has ended, with all its tokens. For a leak, and for the
-   * time after a backup was restored, which brings back what had been revoked or used since. Default: none.
+   * An instant, in whole seconds since the epoch: every Authorization that was made before it has ended, with all its tokens; and so have pushed requests, and
+   * clients that registered themselves and were not used. For a leak, and for the time after a backup was restored, which brings back what had been revoked or
+   * used since. What it cannot know after a restore: clients that were deleted since the backup, which get tokens again, and one-time values that were used
+   * since (`claimOnce`), which are good again until they expire: delete those clients again, and let tickets of your own say when they were made. Default: none.
    */
   readonly notBefore?: number
   /** The scope tokens that may be granted. Default: none, so that a request with a scope is refused. */

@@ -12,7 +12,7 @@ export interface StoreCall {
 }
 
 /** The verbs of a store. Each page of a list is a call of its own. */
-export type StoreVerb = 'get' | 'create' | 'replace' | 'list' | 'check'
+export type StoreVerb = 'get' | 'create' | 'replace' | 'list' | 'scan' | 'check'
 
 const calls = channel('oauth2-token-handler:store')
 

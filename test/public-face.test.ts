@@ -15,7 +15,7 @@ const values = [
   'validateTokenRequest', 'grantResponse', 'errorResponse', 'createHealthResponse', 'healthHandler',
   // For the application
   'issueAuthorizationCode', 'issueTokens', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
-  'deleteClient', 'findClient', 'registerClient', 'saveClient', 'tokenVerifier',
+  'deleteClient', 'findClient', 'listClients', 'registerClient', 'rotateClientSecret', 'saveClient', 'tokenVerifier',
   // Grants
   'authorizationCode', 'refreshToken', 'clientCredentials', 'password',
   'webApplication', 'legacyApplication', 'backendApplication',
@@ -25,7 +25,7 @@ const values = [
   'opaque', 'jwt', 'encrypted', 'memoryStore',
   // Errors
   'OAuthError', 'InvalidRequest', 'InvalidClient', 'InvalidGrant', 'UnauthorizedClient', 'UnsupportedGrantType', 'InvalidScope',
-  'UnvalidatedRequest', 'AccessDenied', 'ConfigurationError',
+  'UnvalidatedRequest', 'AccessDenied', 'ClientConflict', 'ConfigurationError',
 ] // prettier-ignore
 
 const types = [
@@ -53,6 +53,7 @@ const types = [
   'MemoryStore', 'MemoryStoreOptions', 'Store', 'StoredRecord', 'RecordKind', 'ListFilter',
   'Authorization', 'Json', 'JsonObject',
   'AuthorizationFilter', 'AuthorizationSummary', 'RevocationFilter', 'RegisteredClient', 'StoredClient',
+  'ClientListOptions', 'ClientSource', 'FoundClient', 'ListedClient', 'RotatedSecret', 'SaveClientOptions', 'SecretRotation', 'ScannedKind', 'ScanPage',
 ] // prettier-ignore
 
 /** The statements of index.ts: what each re-exports, and whether it does nothing but that. */
@@ -90,18 +91,18 @@ describe('index.ts', () => {
     expect(reExports().others).toEqual([])
   })
 
-  it('A4 the errors are classes over OAuthError, but for the two that are mistakes of the application', () => {
+  it('A4 the errors are classes over OAuthError, but for the three that tell the application something', () => {
     const errors = Object.entries(face).filter(([, value]) => value.prototype instanceof Error)
     const overOAuthError = errors.filter(([, value]) => value.prototype instanceof face.OAuthError).map(([name]) => name)
     expect(overOAuthError.sort()).toEqual(['AccessDenied', 'InvalidClient', 'InvalidGrant', 'InvalidRequest', 'InvalidScope', 'UnauthorizedClient', 'UnsupportedGrantType']) // prettier-ignore
-    expect(errors).toHaveLength(10)
+    expect(errors).toHaveLength(11)
   })
 })
 
 describe('the entries beside index.ts', () => {
   it("OP3 stores/kit has what a store of one's own needs, and nothing else", () => {
     expect(Object.keys(kit).sort()).toEqual([
-      'UnreadableDocument', 'assertWhole', 'durableOptionNames', 'errorMember', 'fromListedRow', 'fromRow', 'graceSeconds', 'readUpkeep', 'retrying',
+      'UnreadableDocument', 'assertWhole', 'durableOptionNames', 'errorMember', 'fromListedRow', 'fromRow', 'graceSeconds', 'rangeOfKind', 'readUpkeep', 'retrying',
       'serverTime', 'startSweeping', 'toDocument',
     ]) // prettier-ignore
   })

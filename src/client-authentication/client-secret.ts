@@ -49,4 +49,4 @@ export function clientSecretPost(): ClientAuthenticationMethod {
 }
 
 const verify: ClientAuthenticationMethod['verify'] = (credentials, client, { now }) =>
-  verifySecret(credentials.secretReadings ?? [], client.secrets.reveal(), now, credentials)
+  verifySecret(credentials.secretReadings ?? [], client.secrets.reveal(), now, { ...credentials, isRefused: client.disabled })

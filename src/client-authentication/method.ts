@@ -267,6 +267,7 @@ function decoyClient(slowHashes: readonly string[]): Client {
     refreshTokenLifetime: undefined,
     refreshTokenIdleLifetime: undefined,
     disabled: true,
+    notBefore: undefined,
     introspect: false,
     metadata: { client_id: '' },
   }

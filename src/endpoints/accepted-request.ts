@@ -4,6 +4,7 @@
  */
 import { isLive, type Authorization } from '../authorization.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
+import { hasEndedFor, madeBeforeNotBefore } from '../client-standing.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'
@@ -145,6 +146,8 @@ export function withheldReason({ client, configuration }: AcceptedRequest, autho
   if (authorization === undefined) return undefined
   // RFC 6749 §4.1.3, §6: the credential was issued to this client
   if (authorization.client_id !== client.client_id) return 'it was issued to another client'
+  if (configuration.notBefore !== undefined && authorization.createdAt < configuration.notBefore) return madeBeforeNotBefore
+  if (hasEndedFor(client, authorization.createdAt)) return `${madeBeforeNotBefore} of the client`
   if (isLive(authorization, configuration.clock())) return undefined
   if (authorization.revokedAt !== undefined) return 'the authorization was revoked'
   return authorization.code?.status === 'issued' ? 'the code has expired' : 'the authorization has expired'

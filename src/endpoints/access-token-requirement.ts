@@ -25,6 +25,12 @@ export interface AccessTokenRequirement {
   readonly audience?: string
   /** True: a token that carries everything itself is looked up in the store too, and refused once it was revoked. Default false. */
   readonly checkRevocation?: boolean
+  /**
+   * True: the client of the token is looked up each time, side by side with the token where its client is known by then: one `get` more. The token is refused
+   * where the client is disabled, gone, or has a `notBefore` that is not before the token's Authorization; 503 where the look-up fails. Default false: the
+   * client is looked at where it is at hand, in the list of the option `clients`, in a memory store, and once in `clientCacheLifetime`.
+   */
+  readonly checkClient?: boolean
   /** Scheme, host and port under which clients know this resource, for MAC tokens. Default: those of the issuer. */
   readonly origin?: string
 }
@@ -42,11 +48,12 @@ export interface AccessTokenDemand {
   /** Whether a token that is not bound to any audience passes. */
   readonly acceptsUnbound: boolean
   readonly checkRevocation: boolean
+  readonly checkClient: boolean
   readonly origin: URL | undefined
 }
 
 const memberNames: readonly string[] = [
-  'scope', 'resource', 'optional', 'allowBodyToken', 'audience', 'checkRevocation', 'origin',
+  'scope', 'resource', 'optional', 'allowBodyToken', 'audience', 'checkRevocation', 'checkClient', 'origin',
 ] satisfies (keyof AccessTokenRequirement)[] // prettier-ignore
 
 /** @throws ConfigurationError when the requirement is wrong, or could never be met. */
@@ -70,6 +77,7 @@ export function readRequirement(configuration: Configuration, requirement: Acces
     audiences: named === undefined ? ownAudiences(configuration) : [named],
     acceptsUnbound: named === undefined,
     checkRevocation: reader.boolean('checkRevocation', false),
+    checkClient: reader.boolean('checkClient', false),
     origin: readOrigin(configuration, reader.text('origin') ?? (resource === undefined ? undefined : new URL(resource).origin)),
   }
 }

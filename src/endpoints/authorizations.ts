@@ -4,6 +4,9 @@
  * What is asked for is checked before the store is: `{ subject: undefined }` must not end everybody's sessions.
  */
 import { isLive, withRevocation, type Authorization, type JsonObject } from '../authorization.js'
+import { isPromise, type Awaitable } from '../awaitable.js'
+import { hasEndedFor } from '../client-standing.js'
+import { isClientId, type Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { isAuthorizationId } from '../credentials.js'
 import { TemporarilyUnavailable } from '../errors.js'
@@ -54,6 +57,9 @@ export function listAuthorizations(options: ServerOptions, filter: Authorization
  * Ends every live Authorization of a subject, of a client, or of both, with all tokens that descend from it, and resolves to their number.
  * Those that come to be while it runs may be missed: log the subject out of the application first.
  *
+ * Each of them is read and written. For all of a client, `saveClient` with `notBefore: Math.floor(Date.now() / 1000)` is one write, and misses none; guards see
+ * it as the option `checkClient` of `requireAccessToken` says. Revoke as well where that must hold after `notBefore` is taken away.
+ *
  * When it rejects, some may not have ended: call it again.
  *
  * @throws TypeError when neither subject nor client_id is given, or a member is not a text that is not empty, before anything is read.
@@ -88,9 +94,28 @@ export async function revokeAuthorizations(options: ServerOptions, filter: Revoc
 const atOnce = 8
 
 async function* liveAuthorizations(configuration: Configuration, filter: ListFilter): AsyncGenerator<AuthorizationSummary> {
+  const clients = new Map<string, Awaitable<Client | undefined>>()
   for await (const authorization of configuration.ledger.list(filter, (id, cause) => report(configuration, id, cause))) {
-    if (isLive(authorization, configuration.clock())) yield summary(authorization)
+    if (!isLive(authorization, configuration.clock())) continue
+    const client = await clientOf(configuration, authorization, clients)
+    if (client === undefined || !hasEndedFor(client, authorization.createdAt)) yield summary(authorization)
   }
+}
+
+const mostClients = 1_000
+
+/** Each client of a list is looked up once. One that is gone, or cannot be looked up outside a request, ends nothing here. */
+function clientOf(
+  { findClient }: Configuration,
+  { client_id }: Authorization,
+  clients: Map<string, Awaitable<Client | undefined>>,
+): Awaitable<Client | undefined> {
+  if (clients.has(client_id)) return clients.get(client_id)
+  if (clients.size >= mostClients) clients.clear()
+  const found = isClientId(client_id) ? findClient(client_id) : undefined
+  const client = isPromise(found) ? found.catch(() => undefined) : found
+  clients.set(client_id, client)
+  return client
 }
 
 function summary({

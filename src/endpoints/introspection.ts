@@ -5,6 +5,7 @@
  * same as about no token: `active: false` and nothing else.
  */
 import { isLive, refreshTokenStanding } from '../authorization.js'
+import { hasEndedFor } from '../client-standing.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import type { RefreshTokenText } from '../credentials.js'
@@ -13,8 +14,9 @@ import type { ServerOptions } from '../options.js'
 import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { receivedRequest } from '../received-request.js'
 import { formatScope } from '../scope.js'
-import { identifyRefreshToken, readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
+import { identifyRefreshToken, type ActiveAccessToken } from '../tokens/read.js'
 import { answerClient } from './client-request.js'
+import { readTokenOfClient } from './token-and-client.js'
 
 /**
  * Answers an introspection request with the JSON of RFC 7662 §2.2, or an error in that of RFC 6749 §5.2.
@@ -27,18 +29,24 @@ export async function createIntrospectionResponse(options: ServerOptions, reques
 
 /** The same for options that were read, and a request that a handler has made. */
 export function introspectionResponse(configuration: Configuration, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return answerClient(configuration, 'introspection', request, async ({ client, parameters }) => {
+  return answerClient(configuration, 'introspection', request, async ({ request: received, client, parameters }) => {
     // RFC 7662 §2.1: the caller is authorized, so that nobody can scan for tokens
     if (client.isPublic) throw new InvalidClient(undefined, { reason: 'a public client cannot introspect' })
     if (parameters.token === undefined) throw new InvalidRequest('token is required')
-    return jsonResponse(200, (await describeToken(configuration, client, parameters.token)) ?? { active: false })
+    return jsonResponse(200, (await describeToken(configuration, client, parameters.token, received)) ?? { active: false })
   })
 }
 
-async function describeToken(configuration: Configuration, client: Client, text: string): Promise<object | undefined> {
+async function describeToken(
+  configuration: Configuration,
+  client: Client,
+  text: string,
+  request: ProtocolRequest,
+): Promise<object | undefined> {
   const refreshToken = await identifyRefreshToken(text, configuration)
   if (refreshToken !== undefined) return describeRefreshToken(configuration, client, refreshToken, text)
-  const token = await readAccessToken(text, configuration, true)
+  const demand = { checkRevocation: true, checkClient: true, known: client }
+  const { token } = await readTokenOfClient(text, configuration, demand, request)
   if (token === undefined) return undefined
   const concerns = client.introspect || token.client_id === client.client_id || token.audience.includes(client.client_id)
   if (!concerns) {
@@ -70,6 +78,7 @@ async function describeRefreshToken({ ledger, clock, issuer }: Configuration, cl
   const authorization = await ledger.find(token.authorization_id)
   const head = authorization?.refreshToken
   if (authorization === undefined || head === undefined || authorization.client_id !== client.client_id) return undefined
+  if (hasEndedFor(client, authorization.createdAt)) return undefined
   const now = clock()
   const isHead = refreshTokenStanding(head, token, text, now) === 'head'
   if (!isHead || !isLive(authorization, now) || now >= head.expiresAt) return undefined

@@ -12,9 +12,10 @@ import { startTime } from '../events.js'
 import { headerValues, jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { formatScope, impliedScope, isWithinScope, type Scope } from '../scope.js'
 import type { ResourceSettings, TokenType } from '../tokens/access-token.js'
-import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
+import type { ActiveAccessToken } from '../tokens/read.js'
 import type { AccessTokenDemand } from './access-token-requirement.js'
 import { reportRefusal } from './client-request.js'
+import { readTokenOfClient } from './token-and-client.js'
 
 /** What a request is allowed to do: `req.auth`. The first six members have the form that MCP servers read. */
 export interface AuthInfo {
@@ -124,8 +125,8 @@ function usableToken(
   demand: AccessTokenDemand,
   { type, text }: Presented,
 ): Awaitable<ActiveAccessToken> {
-  return whenThere(readAccessToken(text, configuration, demand.checkRevocation), (token) => {
-    if (token === undefined) throw invalidToken('unknown, expired or revoked')
+  return whenThere(readTokenOfClient(text, configuration, demand, request), ({ token, fault: refusal }) => {
+    if (token === undefined) throw invalidToken(refusal)
     // RFC 9068 §4: the audience must name this resource
     if (!isMeantForUs(token.audience, demand)) {
       throw invalidToken(

@@ -11,6 +11,7 @@
  * keeps the life that it has.
  */
 import type { JsonObject } from '../authorization.js'
+import { madeBeforeNotBefore } from '../client-standing.js'
 import { isStranger, type Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { InvalidClient, InvalidRequest, OAuthError, TemporarilyUnavailable } from '../errors.js'
@@ -48,6 +49,7 @@ export async function createPushedAuthorizationResponse(options: ServerOptions, 
       // RFC 8707 §2: by now each is one of the server's; where it has none, the parameter is ignored
       resource: configuration.resources.size === 0 ? [] : [...new Set(resource)],
       expiresAt,
+      madeAt: expiresAt - lifetime,
       ...(isProven(client) ? { isProven: true } : {}),
     })
     const leave = takeRoom(configuration, data, request.address, expiresAt)
@@ -141,6 +143,7 @@ async function openFor(configuration: Configuration, record: StoredRecord, opene
   const { data } = record
   const { isUsed, browser: owner, expiresAt, parameters, resource, client_id } = data
   if (isUsed === true || typeof expiresAt !== 'number' || clock() >= expiresAt) return undefined
+  assertNotTooOld(configuration, data)
   const form = {
     // Without a prototype, as those of a request are
     parameters: Object.assign(Object.create(null) as Record<string, string>, parameters, {
@@ -161,6 +164,18 @@ async function openFor(configuration: Configuration, record: StoredRecord, opene
   return isOpened ? { form, record: { ...record, data: { ...data, browser, expiresAt: until } } } : undefined
 }
 
+/**
+ * Version 0.1.0 and 0.2.0 wrote no `madeAt`: a request that no browser has opened was made a minute before its end, any other ten minutes before, or sooner.
+ *
+ * @throws OAuthError `invalid_request_uri` for one from before the option `notBefore`: a backup may have brought it back.
+ */
+function assertNotTooOld({ notBefore }: Configuration, { madeAt, expiresAt, browser }: JsonObject): void {
+  const life = browser === undefined ? lifetime : lifetimeInBrowser
+  const made = typeof madeAt === 'number' ? madeAt : Number(expiresAt) - life
+  if (notBefore === undefined || made >= notBefore) return
+  throw new OAuthError('invalid_request_uri', 'the request_uri is unknown, expired, or was used', { reason: madeBeforeNotBefore })
+}
+
 /** A person may need minutes to log in. The longer life takes room like the push itself; without room the request keeps its end. */
 function extendedLife(configuration: Configuration, data: JsonObject, { address, mayStay }: Opener, expiresAt: number) {
   if (!mayStay) return { until: expiresAt, leave: () => undefined }
@@ -174,9 +189,11 @@ function extendedLife(configuration: Configuration, data: JsonObject, { address,
 }
 
 /** Uses a pushed request of that client up. @throws OAuthError `invalid_request_uri` when that has happened already. */
-export async function closePushedRequest({ ledger }: Configuration, request_uri: string, client_id: string): Promise<void> {
+export async function closePushedRequest(configuration: Configuration, request_uri: string, client_id: string): Promise<void> {
+  const { ledger } = configuration
   const record = request_uri.startsWith(prefix) ? await ledger.recall('request', request_uri.slice(prefix.length)) : undefined
   const isOpen = record !== undefined && record.data.isUsed !== true && record.data.client_id === client_id
+  if (isOpen) assertNotTooOld(configuration, record.data)
   const isClosed = isOpen && (await ledger.exchange(record, { isUsed: true }, record.expiresAt))
   if (!isClosed) throw new OAuthError('invalid_request_uri', 'the request_uri is unknown, expired, or was used')
 }

@@ -9,7 +9,7 @@ import { readRequirement, type AccessTokenRequirement } from './access-token-req
 import { verifiedAuthInfo, type AuthInfo } from './protected-resource.js'
 
 /** Options of {@link tokenVerifier}. */
-export interface TokenVerifierOptions extends Pick<AccessTokenRequirement, 'resource' | 'audience' | 'checkRevocation'> {
+export interface TokenVerifierOptions extends Pick<AccessTokenRequirement, 'resource' | 'audience' | 'checkRevocation' | 'checkClient'> {
   /** Makes the error that the SDK answers 401, as in `(message) => new InvalidTokenError(message)`. Default: an OAuthError `invalid_token`. */
   readonly invalidToken?: (message: string) => Error
 }
@@ -25,7 +25,7 @@ export function tokenVerifier(options: ServerOptions, verifierOptions: TokenVeri
   const configuration = configure(options)
   assertKnownKeys(
     assertObject(verifierOptions, 'tokenVerifier'),
-    ['resource', 'audience', 'checkRevocation', 'invalidToken'],
+    ['resource', 'audience', 'checkRevocation', 'checkClient', 'invalidToken'],
     'tokenVerifier',
   )
   const { invalidToken, ...requirement } = verifierOptions

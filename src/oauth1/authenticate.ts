@@ -13,9 +13,10 @@ import { isPromise } from '../awaitable.js'
 import { InvalidRequest } from '../errors.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import { headerValue, isSecure, type Context, type ProtocolRequest, type ReceivedRequest } from '../protocol.js'
+import { madeBeforeNotBefore } from '../client-standing.js'
 import { equalInConstantTime, sha256 } from '../secrets.js'
 import type { RegisteredClient } from './clients.js'
-import type { Credentials } from './credentials.js'
+import { isTooOld, type Credentials } from './credentials.js'
 import type { OAuth1Configuration } from './options.js'
 import { readParameters, type RequestParameters } from './parameters.js'
 import { unauthorized } from './responses.js'
@@ -178,7 +179,7 @@ async function signerOf<S extends UsableStage>(
       const isSigned = isRightSignature(proof.method, proof.signature, baseString, keys)
       const { credentials } = found
       isGuess = !isSigned && (proof.token === undefined || credentials !== undefined)
-      const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), isSigned })
+      const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), settings: configuration, isSigned })
       if (fault !== undefined || client === undefined) throw unauthorized(configuration, fault ?? 'unknown client')
       return { client, credentials: credentials as AuthenticatedRequest<S>['credentials'] }
     },
@@ -268,11 +269,12 @@ interface Findings {
   readonly credentials: Credentials | undefined
   readonly demand: Demand<UsableStage>
   readonly now: number
+  readonly settings: OAuth1Configuration
   readonly isSigned: boolean
 }
 
 /** Why the request is refused, for the event; undefined when it is not. Nothing here takes time. */
-function faultOf({ proof, client, credentials, demand, now, isSigned }: Findings): string | undefined {
+function faultOf({ proof, client, credentials, demand, now, settings, isSigned }: Findings): string | undefined {
   if (client === undefined) return 'unknown client'
   if (client.disabled) return 'the client is disabled'
   // A stand-in is never the client's own: a client without the secret or key that the method needs has not signed.
@@ -283,6 +285,7 @@ function faultOf({ proof, client, credentials, demand, now, isSigned }: Findings
     if (credentials.stage !== demand.stage) return 'the token is in another stage: not authorized yet, or exchanged already'
     if (credentials.client_id !== client.client_id) return 'the token was issued to another client'
     if (now >= credentials.endsAt) return 'the token has expired'
+    if (isTooOld(credentials, settings)) return madeBeforeNotBefore
   }
   return isSigned ? undefined : 'wrong signature'
 }

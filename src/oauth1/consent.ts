@@ -6,7 +6,7 @@ import { InvalidRequest, TemporarilyUnavailable } from '../errors.js'
 import { sha256 } from '../secrets.js'
 import { assertSubject } from '../subject.js'
 import { outOfBand, withQuery } from './callback.js'
-import { revoked, withConsent, type Credentials, type TemporaryCredentials } from './credentials.js'
+import { isTooOld, revoked, withConsent, type Credentials, type TemporaryCredentials } from './credentials.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { newVerifier } from './verifier.js'
 
@@ -99,7 +99,9 @@ export async function revokeTokenCredentials(options: OAuth1Options, oauth_token
 
 async function findPending(configuration: OAuth1Configuration, oauth_token: string): Promise<TemporaryCredentials | undefined> {
   const credentials = await find(configuration, oauth_token)
-  return credentials?.stage === 'temporary' && configuration.clock() < credentials.endsAt ? credentials : undefined
+  return credentials?.stage === 'temporary' && configuration.clock() < credentials.endsAt && !isTooOld(credentials, configuration)
+    ? credentials
+    : undefined
 }
 
 /** Credentials by their whole text: the id alone, which a database shows, finds nothing. */

@@ -25,6 +25,8 @@ interface Common {
   readonly realms: readonly string[]
   /** When this state ends. */
   readonly endsAt: number
+  /** When the temporary credentials were made that it began with. Versions 0.1.0 and 0.2.0 wrote none. */
+  readonly madeAt?: number
   /** When the record may be forgotten. Never goes down. */
   readonly expiresAt: number
 }
@@ -117,6 +119,7 @@ export function fromRecord(record: StoredRecord): Credentials {
     realms: texts(data.realms, 'realms'),
     endsAt: whole(data.endsAt, 'endsAt'),
     expiresAt: whole(record.expiresAt, 'expiresAt'),
+    ...(data.madeAt === undefined ? {} : { madeAt: whole(data.madeAt, 'madeAt') }),
   }
   const signedWith = () => ({ tokenHash: text(data.tokenHash, 'tokenHash'), sealedSecret: text(data.sealedSecret, 'sealedSecret') })
   const subject = () => text(data.subject, 'subject')
@@ -192,4 +195,18 @@ function texts(value: unknown, name: string): readonly string[] {
 function whole(value: unknown, name: string): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw unreadable(name)
   return value
+}
+
+/** How old credentials may be, and how long each stage lasts. */
+export interface AgeRule {
+  readonly notBefore: number | undefined
+  readonly temporaryCredentialsLifetime: number
+  readonly tokenLifetime: number
+}
+
+/** Whether credentials were made before the option `notBefore`. */
+export function isTooOld({ stage, madeAt, endsAt }: Credentials, { notBefore, ...lifetimes }: AgeRule): boolean {
+  if (notBefore === undefined) return false
+  const life = stage === 'token' ? lifetimes.tokenLifetime : lifetimes.temporaryCredentialsLifetime
+  return (madeAt ?? endsAt - life) < notBefore
 }

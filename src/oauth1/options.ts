@@ -66,6 +66,11 @@ export interface OAuth1Options {
   readonly timestampWindow?: number
   /** How long a user may take to agree, and the client to come back. Default 600. */
   readonly temporaryCredentialsLifetime?: number
+  /**
+   * An instant, in whole seconds since the epoch: temporary credentials and token credentials that were made before it have ended. For a leak, and for the time
+   * after a backup was restored. The age of those that earlier releases wrote is taken from their end and the lifetimes of today. Default: none.
+   */
+  readonly notBefore?: number
   /** How long tokens work; OAuth 1 has no way to refresh one. Default 31,536,000 (a year). */
   readonly tokenLifetime?: number
   /**
@@ -135,6 +140,7 @@ export interface OAuth1Configuration {
   readonly timestampWindow: number
   readonly temporaryCredentialsLifetime: number
   readonly tokenLifetime: number
+  readonly notBefore: number | undefined
   readonly clockTolerance: number
   readonly tokens: OAuth1Options['tokens']
   readonly oobVerifierDigits: number | undefined
@@ -156,7 +162,7 @@ export interface OAuth1Configuration {
 
 const optionNames: readonly string[] = [
   'clients', 'secrets', 'store', 'signatureMethods', 'realms', 'realm', 'origin', 'timestampWindow', 'temporaryCredentialsLifetime',
-  'tokenLifetime', 'tokens', 'oobVerifierDigits', 'authorize', 'responseParameters', 'context', 'available', 'failedAuthenticationLimit',
+  'tokenLifetime', 'notBefore', 'tokens', 'oobVerifierDigits', 'authorize', 'responseParameters', 'context', 'available', 'failedAuthenticationLimit',
   'temporaryCredentialsShare', 'allowInsecureTransport', 'trustProxy', 'maxBodySize', 'storeTimeout', 'callbackTimeout', 'issuer', 'onEvent', 'clock',
   'clockTolerance',
 ] satisfies (keyof OAuth1Options)[] // prettier-ignore
@@ -206,6 +212,7 @@ function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration 
     timestampWindow: reader.whole('timestampWindow', 600, 1, day),
     temporaryCredentialsLifetime: reader.whole('temporaryCredentialsLifetime', 600, 1, day),
     tokenLifetime: reader.whole('tokenLifetime', year, 1, 100 * year),
+    notBefore: reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER),
     clockTolerance,
     tokens: named('the option tokens', tokens),
     oobVerifierDigits: reader.whole('oobVerifierDigits', undefined, 6, 22),

@@ -110,6 +110,7 @@ async function issue(configuration: OAuth1Configuration, asked: Asked, oauth_tok
   await records.create({
     stage: 'temporary',
     ...asked,
+    madeAt: configuration.clock(),
     tokenHash: sha256(oauth_token),
     sealedSecret: sealer.seal(oauth_token_secret, 'oauth1 token secret', id),
     expiresAt: endsAt + clockTolerance,

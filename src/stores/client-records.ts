@@ -1,21 +1,39 @@
 /**
- * Registered clients as records of the same store, over the same four verbs.
+ * Registered clients as records of the same store, over the same four verbs, and `scan` where they are listed.
  *
- * A record lives under a hash of issuer and client_id, which no credential can name, and is never listed. There is no verb that
+ * A record lives under a hash of issuer and client_id, which no credential can name, and is never found by `list`. There is no verb that
  * deletes: a client that was deleted leaves a record without a client, which ends a day later.
  */
 import type { JsonObject } from '../authorization.js'
 import type { ClientSource, StoredClient } from '../clients.js'
-import { TemporarilyUnavailable } from '../errors.js'
+import { ClientConflict, ConfigurationError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { callStore, type BoundedStore } from './call.js'
-import { recordFormat, type StoredRecord } from './store.js'
+import { recordFormat, unreadableFormat, type Store, type StoredRecord } from './store.js'
 
 /** What the records of clients need to know. */
 export interface ClientRecordSettings extends BoundedStore {
   readonly clock: () => number
   readonly issuer: string | undefined
+  /** A client that registered itself before this instant, and was not used, is refused. */
+  readonly notBefore?: number | undefined
 }
+
+/** A client as its record says, the version of that record, and who says it. */
+export interface RecordedClient {
+  readonly client: StoredClient
+  readonly version: string
+  readonly source: ClientSource
+  /** True for one that registered itself before the option `notBefore`, and was not used. */
+  readonly isTooOld?: boolean
+}
+
+/** A client in a list, and where the list goes on after it. */
+export interface ListedRecord extends RecordedClient {
+  readonly cursor: string
+}
+
+const pageSize = 200
 
 /** 9999-12-31: a client has no end of its own, and a record needs one that every database can hold. */
 const never = 253_402_214_400
@@ -36,16 +54,60 @@ export class ClientRecords {
     return this.#hasWritten
   }
 
-  async find(client_id: string): Promise<StoredClient | undefined> {
-    return (await this.findWithSource(client_id))?.client
+  async find(client_id: string): Promise<RecordedClient | undefined> {
+    const record = await this.#read(client_id)
+    return record === undefined ? undefined : this.#recorded(record)
   }
 
-  /** The same, and who says it. */
-  async findWithSource(client_id: string): Promise<{ readonly client: StoredClient; readonly source: ClientSource } | undefined> {
-    const record = await this.#read(client_id)
-    if (record === undefined || record.expiresAt <= this.#settings.clock()) return undefined
-    const client = clientIn(record)
-    return client === undefined ? undefined : { client, source: sourceOf(record) }
+  #recorded(record: StoredRecord): RecordedClient | undefined {
+    const { version, data, expiresAt } = record
+    if (expiresAt <= this.#settings.clock()) return undefined
+    if (data.client !== undefined) {
+      const { unusedSince } = data
+      const isTooOld = typeof unusedSince === 'number' && unusedSince < (this.#settings.notBefore ?? 0)
+      return { client: data.client as unknown as StoredClient, version, source: sourceOf(record), isTooOld }
+    }
+    // What is kept of a metadata document: see `client-id-metadata.ts`.
+    return data.metadata === undefined ? undefined : { client: data.metadata as unknown as StoredClient, version, source: 'document' }
+  }
+
+  /**
+   * All clients of this server in order of their records, those after a cursor where it is given. `onUnreadable` is told of each record that cannot be read;
+   * the list goes on.
+   *
+   * @throws ConfigurationError when the store has no verb `scan`; TemporarilyUnavailable when it fails.
+   */
+  list(cursor: string | undefined, limit: number, onUnreadable: () => void): AsyncGenerator<ListedRecord> {
+    const { store } = this.#settings
+    if (store.scan === undefined) throw new ConfigurationError(withoutScan)
+    return this.#pages(store.scan.bind(store), cursor, limit, onUnreadable)
+  }
+
+  async *#pages(scan: NonNullable<Store['scan']>, cursor: string | undefined, limit: number, onUnreadable: () => void) {
+    let after = cursor === undefined ? undefined : idPrefix + cursor
+    for (let left = limit; left > 0;) {
+      const page = { after, limit: Math.min(pageSize, left) }
+      const records = await callStore(this.#settings, 'scan', () => scan('client', page))
+      const last = records.at(-1)?.id
+      if (last === undefined || last === after) return
+      after = last
+      for (const record of records) {
+        const listed = this.#listed(record, onUnreadable)
+        if (listed === undefined) continue
+        yield listed
+        if (--left === 0) return
+      }
+    }
+  }
+
+  #listed(record: StoredRecord, onUnreadable: () => void): ListedRecord | undefined {
+    if (record.format === unreadableFormat || record.format > recordFormat) {
+      onUnreadable()
+      return undefined
+    }
+    if (((record.issuer as string | null | undefined) ?? undefined) !== this.#settings.issuer) return undefined
+    const recorded = this.#recorded(record)
+    return recorded === undefined ? undefined : { ...recorded, cursor: record.id.slice(idPrefix.length) }
   }
 
   /**
@@ -53,16 +115,47 @@ export class ClientRecords {
    * was until lately.
    */
   async create(client: StoredClient, source: ClientSource = 'application', expiresAt = never): Promise<boolean> {
-    const data = source === 'application' ? { client: toJson(client) } : { client: toJson(client), source }
+    // Whoever is used loses the note of its age: see `keepUntil`.
+    const data =
+      source === 'application' ? { client: toJson(client) } : { client: toJson(client), source, unusedSince: this.#settings.clock() }
     const record = this.#record(client.client_id, data, expiresAt)
     this.#hasWritten = true
     if (await callStore(this.#settings, 'create', (store) => store.create(record))) return true
     return (await this.#read(client.client_id))?.version === record.version
   }
 
-  /** Stores a client, new or changed. Of two at once, one is last. */
-  save(client: StoredClient): Promise<void> {
-    return this.#write(client.client_id, { client: toJson(client) }, never)
+  /**
+   * Stores a client, new or changed. Of two at once, one is last. With `version` it replaces that version and no other.
+   *
+   * @throws ClientConflict when there is another version by now, or none.
+   */
+  async save(client: StoredClient, version?: string): Promise<void> {
+    const { client_id } = client
+    const record = this.#record(client_id, { client: toJson(client) }, never)
+    this.#hasWritten = true
+    if (version === undefined) return this.#write(client_id, () => record)
+    if (!(await this.#replace(record, version))) throw new ClientConflict(client_id)
+  }
+
+  /**
+   * Changes what is stored of a client, and nothing else of its record: who says it, and when it ends. Decided again from what another has written
+   * meanwhile. False where there is no such client.
+   */
+  async change(client_id: string, next: (client: StoredClient) => StoredClient): Promise<boolean> {
+    const deadline = performance.now() + this.#settings.timeout
+    for (;;) {
+      const record = await this.#read(client_id)
+      if (record?.data.client === undefined || record.expiresAt <= this.#settings.clock()) return false
+      const client = toJson(next(record.data.client as unknown as StoredClient))
+      if (await this.#replace(this.#record(client_id, { ...record.data, client }, record.expiresAt), record.version)) return true
+      if (performance.now() > deadline) throw lostRace()
+    }
+  }
+
+  /** A command that a driver sent twice answers false although it took effect. */
+  async #replace(record: StoredRecord, version: string): Promise<boolean> {
+    if (await callStore(this.#settings, 'replace', (store) => store.replace(record, version))) return true
+    return (await this.#read(record.client_id ?? ''))?.version === record.version
   }
 
   /**
@@ -72,26 +165,27 @@ export class ClientRecords {
   async keepUntil(client_id: string, instant: number): Promise<void> {
     const deadline = performance.now() + this.#settings.timeout
     for (let record = await this.#read(client_id); ;) {
-      if (record?.data.client === undefined || record.expiresAt >= instant) return
-      const { version, data } = record
-      const kept = this.#record(client_id, data, instant + day)
+      if (record?.data.client === undefined || (record.expiresAt >= instant && record.data.unusedSince === undefined)) return
+      const { version } = record
+      const { unusedSince: _unused, ...data } = record.data
+      const kept = this.#record(client_id, data, Math.max(record.expiresAt, instant + day))
       if (await callStore(this.#settings, 'replace', (store) => store.replace(kept, version))) return
       record = await this.#read(client_id)
-      if (performance.now() > deadline)
-        throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this client until the deadline' })
+      if (performance.now() > deadline) throw lostRace()
     }
   }
 
   /** Deletes a client, where there is one. */
   async remove(client_id: string, now: number): Promise<void> {
-    if ((await this.#read(client_id)) !== undefined) await this.#write(client_id, {}, now + day)
+    if ((await this.#read(client_id)) !== undefined) await this.#write(client_id, () => this.#record(client_id, {}, now + day))
   }
 
-  async #write(client_id: string, data: JsonObject, expiresAt: number): Promise<void> {
+  /** Writes over whatever is there. */
+  async #write(client_id: string, next: () => StoredRecord): Promise<void> {
     const deadline = performance.now() + this.#settings.timeout
     this.#hasWritten = true
     for (let current = await this.#read(client_id); ;) {
-      const record = this.#record(client_id, data, expiresAt)
+      const record = next()
       const replaced = current?.version
       const isWritten = await callStore(this.#settings, replaced === undefined ? 'create' : 'replace', (store) =>
         replaced === undefined ? store.create(record) : store.replace(record, replaced),
@@ -100,8 +194,7 @@ export class ClientRecords {
       current = await this.#read(client_id)
       // A command that a driver sent twice answers false although it took effect.
       if (current?.version === record.version) return
-      if (performance.now() > deadline)
-        throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this client until the deadline' })
+      if (performance.now() > deadline) throw lostRace()
     }
   }
 
@@ -128,7 +221,7 @@ export class ClientRecords {
   }
 
   #idOf(client_id: string): string {
-    return `client:${sha256(JSON.stringify([this.#settings.issuer ?? null, client_id]))}`
+    return `${idPrefix}${sha256(JSON.stringify([this.#settings.issuer ?? null, client_id]))}`
   }
 }
 
@@ -137,10 +230,13 @@ function sourceOf({ data, expiresAt }: StoredRecord): ClientSource {
   return data.source === 'registration' || expiresAt !== never ? 'registration' : 'application'
 }
 
-/** What is read is checked where clients are read: see `clients.ts`. */
-function clientIn({ data }: StoredRecord): StoredClient | undefined {
-  return data.client === undefined ? undefined : (data.client as unknown as StoredClient)
+function lostRace(): TemporarilyUnavailable {
+  return new TemporarilyUnavailable(undefined, { reason: 'lost the race for this client until the deadline' })
 }
+
+const idPrefix = 'client:'
+const withoutScan =
+  'listClients: the option store has no verb scan(), which lists clients; add it as the type Store describes it, or use a store of this package'
 
 function toJson(client: StoredClient): JsonObject {
   return JSON.parse(JSON.stringify(client)) as JsonObject

@@ -69,6 +69,11 @@ export function fromListedRow(row: Row): StoredRecord {
   }
 }
 
+/** The ids of the kind lie between these two, in the order of their bytes: each begins with the kind and a colon. */
+export function rangeOfKind(kind: RecordKind): readonly [after: string, before: string] {
+  return [`${kind}:`, `${kind};`]
+}
+
 function parseDocument(value: unknown): Row {
   if (typeof value !== 'string') return object(value, 'document')
   try {

@@ -11,7 +11,7 @@
  * store is never the client's fault. A write whose outcome is unknown is not repeated and gives out nothing.
  */
 import { setImmediate } from 'node:timers/promises'
-import type { Authorization, JsonObject } from '../authorization.js'
+import { withRevocation, type Authorization, type JsonObject } from '../authorization.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
 import { isAuthorizationId } from '../credentials.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
@@ -61,7 +61,7 @@ export interface LedgerSettings extends BoundedStore {
   readonly issuer: string | undefined
   /** Seconds by which the clocks of the machines may differ. */
   readonly clockTolerance: number
-  /** Authorizations that were made before this instant are unknown. */
+  /** Authorizations that were made before this instant are found as revoked, and are not listed. */
   readonly notBefore?: number | undefined
 }
 
@@ -91,7 +91,7 @@ export class Ledger {
   #found(record: StoredRecord | null | undefined, id: string): Authorization | undefined {
     if (!isOurs(record, this.#settings.issuer)) return undefined
     const authorization = readable(record, id)
-    return this.#isTooOld(authorization) ? undefined : authorization
+    return this.#isTooOld(authorization) ? withRevocation(authorization, authorization.createdAt) : authorization
   }
 
   /**

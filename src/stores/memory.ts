@@ -7,7 +7,7 @@
  */
 import { createEmit, type EventFields } from '../events.js'
 import { assertKnownKeys } from '../option-checks.js'
-import type { ListFilter, Store, StoredRecord } from './store.js'
+import type { ListFilter, ScannedKind, ScanPage, Store, StoredRecord } from './store.js'
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
@@ -29,6 +29,14 @@ export interface MemoryStoreOptions {
 export interface MemoryStore extends Store {
   /** How many records it holds, expired ones included that were not swept yet. */
   readonly size: number
+  scan(kind: ScannedKind, page: ScanPage): readonly StoredRecord[]
+}
+
+const memoryStores = new WeakSet<Store>()
+
+/** Whether a store is one that {@link memoryStore} has made, so that a look into it costs nothing. */
+export function isMemoryStore(store: Store): boolean {
+  return memoryStores.has(store)
 }
 
 /** Seconds that share a bucket, and that an expired record may stay longer. */
@@ -52,6 +60,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const records = new Map<string, StoredRecord>()
   const bySubject = new Index()
   const byClient = new Index()
+  const clients = new OrderedIds()
   const due = new DueTimes()
   const counts: Record<Part, number> = { tokens: 0, guards: 0, strangers: 0 }
   // Without a listener of its own, whoever hears the events of this process hears it.
@@ -62,6 +71,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   function forget(record: StoredRecord): void {
     records.delete(record.id)
     counts[partOf(record)]--
+    if (record.kind === 'client') clients.remove(record.id)
     bySubject.remove(record.subject, record.id)
     byClient.remove(record.client_id, record.id)
   }
@@ -107,6 +117,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     assertRoom(part)
     records.set(record.id, record)
     counts[part]++
+    if (record.kind === 'client') clients.add(record.id)
     if (record.kind === 'authorization') {
       bySubject.add(record.subject, record.id)
       byClient.add(record.client_id, record.id)
@@ -129,7 +140,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     return true
   }
 
-  return {
+  const store: MemoryStore = {
     get size() {
       return records.size
     },
@@ -137,6 +148,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     get: (id) => records.get(id),
     create: insert,
     replace: exchange,
+    scan(_kind, { after, limit }) {
+      return clients.after(after, limit).flatMap((id) => records.get(id) ?? [])
+    },
     async *list(filter: ListFilter) {
       const ids = filter.subject === undefined ? byClient.get(filter.client_id) : bySubject.get(filter.subject)
       for (const id of [...ids]) {
@@ -145,6 +159,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
       }
     },
   }
+  memoryStores.add(store)
+  return store
 }
 
 /** The parts of the store. Each has a quota of its own. */
@@ -193,6 +209,39 @@ class Index {
     const ids = this.#ids.get(key)
     if (ids?.delete(id) === true && ids.size === 0) this.#ids.delete(key)
   }
+}
+
+/** Ids in order. They are sorted when they are asked for, and once for all pages while none comes or goes. */
+class OrderedIds {
+  readonly #ids = new Set<string>()
+  #sorted: readonly string[] | undefined
+
+  add(id: string): void {
+    this.#ids.add(id)
+    this.#sorted = undefined
+  }
+
+  remove(id: string): void {
+    this.#ids.delete(id)
+    this.#sorted = undefined
+  }
+
+  after(id: string | undefined, limit: number): readonly string[] {
+    const sorted = (this.#sorted ??= [...this.#ids].sort())
+    const start = id === undefined ? 0 : placeAfter(sorted, id)
+    return sorted.slice(start, start + limit)
+  }
+}
+
+/** The place of the first text that comes after that one. */
+function placeAfter(sorted: readonly string[], text: string): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((sorted[middle] ?? '') > text) high = middle
+    else low = middle + 1
+  }
+  return low
 }
 
 /** Ids by the time at which to look at them. A record whose end has moved is found at its old time, and put back. */

@@ -12,7 +12,7 @@
  * failover while a synchronous standby exists.
  */
 import { noteRemedy } from '../known-causes.js'
-import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
+import { fromListedRow, fromRow, rangeOfKind, toDocument, type Row } from './document.js'
 import { checkStatement, creationBlock, lookStatement, readCheck, readLook } from './postgres-catalogue.js'
 import { inSchema, missingTable, postgresStatements, tableNames } from './schema.js'
 import { serverTime } from './server-time.js'
@@ -180,6 +180,10 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
         after = last
       }
     },
+    async scan(kind, { after, limit }) {
+      const [first, end] = rangeOfKind(kind)
+      return (await call(statements.scan, [after ?? first, end, kind, limit])).map(fromListedRow)
+    },
     createTables,
     async deleteExpired({ limit = 1000 } = {}) {
       assertWhole(limit, 'limit')
@@ -206,6 +210,7 @@ function prepareStatements(table: string) {
       'WHERE id = $1 AND version = $8 RETURNING id',
     listBySubject: listBy('subject'),
     listByClient: listBy('client_id'),
+    scan: `SELECT ${all} FROM ${table} WHERE id > $1 AND id < $2 AND kind = $3 ORDER BY id LIMIT $4`,
     // Rows that a request holds are left for the next batch. The array is made once, whatever plan is chosen.
     deleteExpired:
       `WITH gone AS (DELETE FROM ${table} WHERE id = ANY (ARRAY(SELECT id FROM ${table} WHERE expires_at < $1 AND expires_at >= $3 ` +

@@ -5,19 +5,20 @@
  *   create    SET … NX                                     of two with one id, one is answered OK
  *   replace   a script that compares the version and sets   scripts are atomic
  *   list      a sorted set per subject and per client: its members are ids, scored with the end of the record
+ *   scan      two sorted sets of clients: see redis-scan.ts
  *
  * The commands for the sets leave together with the record's own, and all must succeed before anything is answered. A member whose
  * record has gone is passed over, and goes when its score has. Records vanish by Redis' own expiry, a minute after their end.
  *
  * What a crash or a failover takes back depends on how Redis is run: see {@link RedisStore.check} and `acknowledgedBy`.
  */
-import { createHash } from 'node:crypto'
 import { ConfigurationError } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { acknowledgedWrites, type Acknowledgement } from './redis-acknowledgement.js'
-import type { SendCommand } from './redis-command.js'
+import { redisScript, type RedisScript, type SendCommand } from './redis-command.js'
 import { healthOf, type RedisHealth } from './redis-health.js'
+import { redisScan } from './redis-scan.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import { durableOptionNames, graceSeconds, readUpkeep, retrying, type DurableStoreOptions } from './upkeep.js'
 
@@ -77,6 +78,9 @@ function assertNoClient(options: unknown): void {
 /** A connection carries any number of commands at once; they wait in the server, for microseconds each. */
 const concurrency = 512
 
+/** Ids of a list that are remembered, so that none is listed twice. */
+const mostSeen = 10_000
+
 const probeSize = 16
 const probeLifetime = 60
 
@@ -101,7 +105,8 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     return retrying(() => send(args, key), isNotRun)
   }
 
-  function run(script: Script, key: string, ...args: string[]): Promise<unknown> {
+  function run(script: RedisScript, keys: string | readonly [string, ...string[]], ...args: string[]): Promise<unknown> {
+    const [key, ...others] = typeof keys === 'string' ? [keys] : keys
     return call(async (command) => {
       try {
         return await write(command, key)
@@ -110,7 +115,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
         const [, , ...rest] = command
         return write(['EVAL', script.text, ...rest], key)
       }
-    }, ['EVALSHA', script.digest, '1', key, ...args], key) // prettier-ignore
+    }, ['EVALSHA', script.digest, String(others.length + 1), key, ...others, ...args], key) // prettier-ignore
   }
 
   const recordKey = (id: string) => `${prefix}record:${id}`
@@ -119,6 +124,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
 
   /** The commands that keep a record in the lists it belongs to. */
   function index({ kind, id, subject, client_id, expiresAt }: StoredRecord): Promise<unknown>[] {
+    if (kind === 'client') return [scanned.add(id, String(expiresAt + graceSeconds))]
     if (kind !== 'authorization') return []
     const keys = [...(subject === undefined ? [] : [subjectKey(subject)]), ...(client_id === undefined ? [] : [clientKey(client_id)])]
     const goneBefore = String(upkeep.clock())
@@ -131,6 +137,14 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     return value === null || value === undefined ? undefined : parse(value, id)
   }
 
+  const scanned = redisScan({
+    prefix,
+    send: (command, key) => call(sendCommand, command, key),
+    run: (script, keys, ...args) => run(script, keys, ...args),
+    goneBefore: () => String(upkeep.clock()),
+    read: async (id) => read(id),
+  })
+
   /** Every command of the verbs, on keys that nothing else uses: an ACL may allow some and refuse others. */
   async function probe(): Promise<void> {
     const name = `${prefix}probe:${randomText(probeSize)}`
@@ -140,7 +154,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
     await call(write, ['SET', key, first, 'NX', 'EXAT', end], key)
     const isReplaced = Number(await run(scripts.replace, key, startOf('first'), second, end)) === 1
     await run(scripts.index, list, 'member', end, '0')
-    scanned(await call(sendCommand, ['ZSCAN', list, '0', 'COUNT', '100'], list))
+    cursorAndMembers(await call(sendCommand, ['ZSCAN', list, '0', 'COUNT', '100'], list))
     const read = await call(sendCommand, ['GET', key], key)
     if (!isReplaced || String(read) !== second) throw new Error('redisStore: a probe that was written could not be read')
   }
@@ -169,14 +183,20 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
       const [reply] = await settled([run(scripts.replace, recordKey(record.id), ...args), ...index(record)])
       return Number(reply) === 1
     },
+    async scan(_kind, { after, limit }) {
+      await health.passed()
+      return (await scanned.page(after, limit)).map(fromListedRow)
+    },
     async *list(filter: ListFilter) {
       await health.passed()
       const { subject, client_id } = filter
       const key = subject === undefined ? clientKey(filter.client_id) : subjectKey(subject)
-      const seen = new Set<string>()
+      let seen = new Set<string>()
       for (let cursor = '0'; ;) {
-        const [next, members] = scanned(await call(sendCommand, ['ZSCAN', key, cursor, 'COUNT', '100'], key))
+        const [next, members] = cursorAndMembers(await call(sendCommand, ['ZSCAN', key, cursor, 'COUNT', '100'], key))
         const ids = members.filter((id) => !seen.has(id))
+        // What a scan tells twice, because the set has shrunk meanwhile, it tells soon after.
+        if (seen.size > mostSeen) seen = new Set([...seen].slice(-mostSeen / 2))
         for (const id of ids) seen.add(id)
         const rows = (await settled(ids.map(read))).filter((row): row is Row => row !== undefined)
         for (const row of rows) {
@@ -189,16 +209,7 @@ export function redisStore(options: RedisStoreOptions): RedisStore {
   }
 }
 
-interface Script {
-  readonly text: string
-  readonly digest: string
-}
-
-function script(text: string): Script {
-  return { text, digest: createHash('sha1').update(text).digest('hex') }
-}
-
-const scripts = { replace: script(replaceScript), index: script(indexScript) }
+const scripts = { replace: redisScript(replaceScript), index: redisScript(indexScript) }
 
 /** All results, or the first failure, once nothing is under way any more. */
 async function settled<T>(work: readonly Promise<T>[]): Promise<T[]> {
@@ -232,7 +243,7 @@ function isOf(row: Row, subject: string | undefined, client_id: string | undefin
 }
 
 /** The cursor and the members of a reply to ZSCAN: scores stand between the members, or beside them. */
-function scanned(reply: unknown): readonly [cursor: string, members: string[]] {
+function cursorAndMembers(reply: unknown): readonly [cursor: string, members: string[]] {
   if (!Array.isArray(reply) || !Array.isArray(reply[1])) throw new Error('unexpected reply to ZSCAN')
   const [cursor, elements] = reply as [unknown, unknown[]]
   return [String(cursor), elements.filter((_element, position) => position % 2 === 0).map(String)]

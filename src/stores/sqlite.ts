@@ -7,7 +7,7 @@
  * Give the store a connection of its own: a transaction that the application has open there would hold what the store writes.
  */
 import { noteRemedy } from '../known-causes.js'
-import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
+import { fromListedRow, fromRow, rangeOfKind, toDocument, type Row } from './document.js'
 import { missingTable, sqliteColumns, sqliteSchema, tableNames, type TableNames } from './schema.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import {
@@ -148,6 +148,18 @@ export function sqliteStore(database: SqliteDatabase, options: SqliteStoreOption
         if (client_id === undefined || row.client_id === client_id) yield fromListedRow(row)
       }
     },
+    async scan(kind, { after, limit }) {
+      const [first, end] = rangeOfKind(kind)
+      const found: StoredRecord[] = []
+      // One row at a time: not every driver has a call for several.
+      for (let last = after ?? first; found.length < limit;) {
+        const row = await call(() => statement(texts.scan).get(last, end, kind))
+        if (!isRow(row) || typeof row.id !== 'string') break
+        last = row.id
+        found.push(fromListedRow(row))
+      }
+      return found
+    },
     async createTables() {
       await call(() => database.prepare('PRAGMA journal_mode = WAL').get())
       for (const sql of sqliteSchema(names)) await call(() => database.prepare(sql).run())
@@ -177,6 +189,7 @@ function statementTexts(table: string) {
       'WHERE id = ? AND version = ?',
     listBySubject: listBy('subject'),
     listByClient: listBy('client_id'),
+    scan: `SELECT ${all} FROM ${table} WHERE id > ? AND id < ? AND kind = ? ORDER BY id LIMIT 1`,
     deleteExpired: `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE expires_at < ? ORDER BY expires_at LIMIT ?)`,
     hasEnded: `SELECT 1 FROM ${table} WHERE expires_at < ? LIMIT 1`,
   }

@@ -1,5 +1,5 @@
 /**
- * The seam of storage: four verbs over small records, each of them one step in whatever keeps them.
+ * The seam of storage: four verbs over small records, each of them one step in whatever keeps them, and two more that a store may have.
  *
  * A store knows nothing of OAuth. It finds, inserts, and replaces under a condition; that is all the endpoints need to be
  * right under any concurrency. What the records mean is in `authorization-record.ts`; how the verbs are used, in `ledger.ts`.
@@ -46,6 +46,12 @@ export interface Store {
    */
   list(filter: ListFilter): AsyncIterable<StoredRecord>
   /**
+   * Optional; `listClients` needs it. A page of at most `limit` records of that kind, in order of their ids (of their bytes), those after the id `after`
+   * where it is given. An empty page ends the list. The ids of the kind are those that begin with it and a colon, as in `client:…`, so that a database finds
+   * them by its primary key. Those written meanwhile may be missing; one that cannot be read is listed with the format 0.
+   */
+  scan?(kind: ScannedKind, page: ScanPage): Awaitable<readonly StoredRecord[]>
+  /**
    * Optional. Resolves where the store can do all of its work now, and rejects with the reason where it cannot: for a health check, and before
    * the first request. Changes no record.
    */
@@ -57,6 +63,16 @@ export interface Store {
 /** Whose Authorizations to list. */
 export type ListFilter =
   { readonly subject: string; readonly client_id?: string } | { readonly client_id: string; readonly subject?: undefined }
+
+/** The kinds that `scan` lists. */
+export type ScannedKind = 'client'
+
+/** Which page `scan` lists. */
+export interface ScanPage {
+  /** The last id of the page before. Default: from the first one on. */
+  readonly after?: string | undefined
+  readonly limit: number
+}
 
 /** What a record is for. Only an `authorization` has an id that an OAuth 2 credential can name, and is found by `list`. */
 export type RecordKind = 'authorization' | 'alias' | 'guard' | 'client' | 'request' | 'oauth1'

@@ -187,6 +187,33 @@ async function listsManyWhileTheyChange(store: Store): Promise<void> {
   assert.deepEqual(found.sort(), records.map(({ id }) => id).sort()) // prettier-ignore
 }
 
+/** Where the store has no `scan`, there is nothing to check: it is optional. */
+async function scansClientsInOrder(store: Store): Promise<void> {
+  if (store.scan === undefined) return
+  const start = `client:${randomText(12)}`
+  const odd = ['', '-', '0', '9', 'A', 'Z', '_', 'a', 'z'].map((text) => `${start}${text}`)
+  const ids = [...odd, ...Array.from({ length: 41 }, () => `${start}${randomText(22)}`)].sort()
+  await Promise.all([...ids].reverse().map(async (id) => store.create(freshRecord({ id, kind: 'client' }))))
+  // One of another kind, under an id like theirs.
+  await store.create(freshRecord({ id: `${start}0other`, kind: 'guard' }))
+  const found: StoredRecord[] = []
+  // An id that there is no record of: a page begins after where it would be.
+  for (let after = start.slice(0, -1); ;) {
+    const page = await store.scan('client', { after, limit: 7 })
+    assert.ok(page.length <= 7, `a page of at most 7 records has ${page.length}`)
+    found.push(...page.filter(({ id }) => id.startsWith(start)))
+    const last = page.at(-1)?.id
+    if (last === undefined || last > `${start}~`) break
+    assert.ok(last > after, 'a page does not begin after the last record of the one before')
+    after = last
+  }
+  assert.deepEqual(found.map(({ id }) => id), ids) // prettier-ignore
+  const [first] = ids
+  const stored = await store.get(first ?? '')
+  assert.deepEqual(found[0], stored)
+  assert.ok((await store.scan('client', { limit: 1 })).length === 1, 'a page without after begins with the first record')
+}
+
 /** The checks by their titles. */
 export const contract: readonly (readonly [title: string, check: Check])[] = [
   ['get: undefined for an unknown id', getsNothing],
@@ -204,4 +231,5 @@ export const contract: readonly (readonly [title: string, check: Check])[] = [
   ['list: subjects are compared character by character', listsOddSubjects],
   ['list: each record once, in its newest state', listsEachOnceAsItIs],
   ['list: every one of many, while they change', listsManyWhileTheyChange],
+  ['scan, where there is one: every client once, in order, page by page', scansClientsInOrder],
 ]

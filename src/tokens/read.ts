@@ -37,6 +37,8 @@ export interface ActiveAccessToken {
   /** Whom it is meant for; empty where nothing was said. */
   readonly audience: readonly string[]
   readonly issuedAt: number
+  /** When its Authorization was made, or, where that was not read, the token itself. */
+  readonly madeAt: number
   readonly expiresAt: number
   /** Undefined for a token that nothing is stored about. */
   readonly authorization_id: string | undefined
@@ -90,12 +92,19 @@ async function readByAlias(text: string, ledger: Ledger): Promise<AccessTokenRea
 
 /**
  * The access token with that text, or undefined when it is not active. With `checkRevocation` a self-contained token is looked up as well: one `get`.
+ * `onIdentified` is told what the text is, before anything is looked up.
  *
  * @throws TemporarilyUnavailable when the store fails.
  */
-export function readAccessToken(text: string, policy: ReadingPolicy, checkRevocation: boolean): Awaitable<ActiveAccessToken | undefined> {
+export function readAccessToken(
+  text: string,
+  policy: ReadingPolicy,
+  checkRevocation: boolean,
+  onIdentified?: (reading: AccessTokenReading) => void,
+): Awaitable<ActiveAccessToken | undefined> {
   return whenThere(identifyAccessToken(text, policy), (reading) => {
     if (reading === undefined || reading.kind === 'sealed') return undefined
+    onIdentified?.(reading)
     const now = policy.clock()
     if (reading.kind === 'self-contained') return activeToken(reading, policy, checkRevocation, now)
     return whenThere(policy.ledger.find(reading.authorization_id), (authorization) =>
@@ -129,20 +138,26 @@ function activeToken(
   now: number,
 ): Awaitable<ActiveAccessToken | undefined> {
   if (hasEnded(reading, policy, now)) return undefined
-  const isStanding = !checkRevocation || isUnrevoked(reading, policy, now)
-  return whenThere(isStanding, (isActive) => (isActive ? selfContainedToken(reading) : undefined))
+  if (!checkRevocation) return selfContainedToken(reading, reading.issuedAt)
+  return whenThere(unrevokedSince(reading, policy, now), (madeAt) =>
+    madeAt === undefined ? undefined : selfContainedToken(reading, madeAt),
+  )
 }
 
-/** A token that names an Authorization lives no longer than that; one of a client alone, unless a guard says that it was revoked. */
-async function isUnrevoked({ authorization_id, jti }: SelfContainedReading, { ledger }: ReadingPolicy, now: number): Promise<boolean> {
-  if (authorization_id === undefined) return !(await ledger.wasClaimed(revokedTokens, jti))
+/**
+ * When a token that was not revoked was made, with its Authorization where it names one. A token that names an Authorization lives no longer than that; one of
+ * a client alone, unless a guard says that it was revoked.
+ */
+async function unrevokedSince(reading: SelfContainedReading, { ledger }: ReadingPolicy, now: number): Promise<number | undefined> {
+  const { authorization_id, jti, issuedAt } = reading
+  if (authorization_id === undefined) return (await ledger.wasClaimed(revokedTokens, jti)) ? undefined : issuedAt
   const authorization = await ledger.find(authorization_id)
-  return authorization !== undefined && isTokenLive(authorization, jti, now)
+  return authorization !== undefined && isTokenLive(authorization, jti, now) ? Math.min(issuedAt, authorization.createdAt) : undefined
 }
 
-function selfContainedToken(reading: SelfContainedReading): ActiveAccessToken {
+function selfContainedToken(reading: SelfContainedReading, madeAt: number): ActiveAccessToken {
   const { client_id, subject, scope, audience, issuedAt, expiresAt, authorization_id, claims } = reading
-  return { client_id, subject, scope, audience, issuedAt, expiresAt, authorization_id, binding: undefined, extra: claims }
+  return { client_id, subject, scope, audience, issuedAt, madeAt, expiresAt, authorization_id, binding: undefined, extra: claims }
 }
 
 /** The opaque access token with that text in an Authorization that was read already. */
@@ -150,8 +165,8 @@ export function opaqueToken(authorization: Authorization, text: string, now: num
   const token = findAccessToken(authorization, text, now)
   if (token === undefined) return undefined
   const { scope, resource, issuedAt, expiresAt, binding } = token
-  const { id, client_id, subject } = authorization
+  const { id, client_id, subject, createdAt: madeAt } = authorization
   // The store's own stays out of the application's reach.
   const extra = authorization.extra === undefined ? {} : structuredClone(authorization.extra)
-  return { client_id, subject, scope, audience: resource, issuedAt, expiresAt, authorization_id: id, binding, extra }
+  return { client_id, subject, scope, audience: resource, issuedAt, madeAt, expiresAt, authorization_id: id, binding, extra }
 }

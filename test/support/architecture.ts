@@ -48,7 +48,7 @@ export const workings = [
 /** What several strategies of a folder are made of, or one that is too long for a file. */
 export const parts = [
   'client-authentication/basic-credentials.ts',
-  'stores/document.ts', 'stores/postgres-catalogue.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-cluster.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/schema.ts',
+  'stores/document.ts', 'stores/postgres-catalogue.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-cluster.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/redis-scan.ts', 'stores/schema.ts',
   'stores/server-time.ts', 'stores/upkeep.ts', 'tokens/claims.ts',
 ] // prettier-ignore
 /** What people start or import beside index.ts, and nothing here imports. */

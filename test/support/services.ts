@@ -112,7 +112,7 @@ function redisPlace(sendCommand: SendCommand, prefix: string, url: string, optio
     async dump() {
       const texts: string[] = []
       for (const key of await keys()) {
-        const isRecord = key.startsWith(`${prefix}record:`)
+        const isRecord = key.startsWith(`${prefix}record:`) || key.endsWith(':complete')
         texts.push(key, JSON.stringify(await sendCommand(isRecord ? ['GET', key] : ['ZRANGE', key, '0', '-1'], key)))
       }
       return texts.join('\n')
