@@ -44,7 +44,7 @@ describe('OP18 notBefore of the server', () => {
       return { parameters: { client_id: 'web', request_uri: String(json.request_uri) }, resource: [], audience: [], pairs: [] }
     }
     const open = (notBefore: number, request: Awaited<ReturnType<typeof push>>) =>
-      openPushedRequest(configure({ ...server.options, notBefore }), request, 'browser', undefined)
+      openPushedRequest(configure({ ...server.options, notBefore }), request, { browser: 'browser', address: undefined, mayStay: true })
     const [first, second, third] = [await push(), await push(), await push()]
     await expect(open(start + 1, first)).rejects.toMatchObject({ error: 'invalid_request_uri', reason: 'made before notBefore' })
     expect(await open(start, second)).toBeDefined()
