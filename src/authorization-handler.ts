@@ -3,7 +3,7 @@
  *
  * 1. Client and redirection URI are checked. When they are wrong a page says so, and nobody is redirected.
  * 2. Everything else is checked. An error goes back to the client, with `state` and `iss`; for a client of strangers it is a page with a link until `decide`
- *    has named a subject or a person has answered.
+ *    has named a subject or a person has answered. With `prompt=none` it goes back within a frame, where the address that the person sees does not change.
  * 3. GET: the application's `decide` is asked. It answers by itself (a login page, a consent page of its own), or names the subject; then the consent page is shown.
  * 4. POST, from that page: the confirmation is checked, `decide` is asked again, and the code is issued. Without a right confirmation the page is shown again.
  */
@@ -35,8 +35,10 @@ import { consentPage, errorPage, protectiveHeaders, readTexts, strangersErrorPag
 import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints/decision.js'
 import { assertPushedWhereRequired, closePushedRequest, isPushed, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
-import { assertVisit, isForeignFrame } from './foreign-page.js'
+import { startTime } from './events.js'
+import { assertVisit, isForeignFrame, isFrame } from './foreign-page.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
+import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
@@ -75,8 +77,9 @@ export function authorizationHandler(options: ServerOptions, decide: Decide, han
   assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
   const texts = readTexts(handlerOptions.texts, 'authorizationHandler: texts')
   configuration.servedEndpoints.add('authorization')
+  const endpoint = { options, configuration, decide: named('authorize', decide), texts }
   return function handleAuthorization(req, res, _next): void {
-    void handle({ options, configuration, decide, texts }, req, res)
+    void handle(endpoint, req, res)
   }
 }
 
@@ -89,14 +92,17 @@ interface Endpoint {
 
 async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse): Promise<void> {
   const { configuration, texts } = endpoint
+  const startedAt = startTime(configuration.emit)
+  let address: string | undefined
   try {
     for (const [name, value] of Object.entries(protectiveHeaders)) res.setHeader(name, value)
     const head = requestHead(req)
+    address = clientAddress(req, head, configuration)
     const about = {
-      address: clientAddress(req, head, configuration),
+      address,
       context: await readContext(configuration, req),
     }
-    const request = { ...plainRequest(req, head, configuration), ...about }
+    const request = { ...plainRequest(req, head, configuration), ...about, startedAt }
     assertReachable(request, configuration)
     const query = readQuery(request.url)
     const { secret, setCookie } = browserSecret(request)
@@ -118,7 +124,7 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
     await handleKnown(endpoint, asked, redirection, req, res)
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'authorization', thrown)
+    const error = reportRefusal(configuration, 'authorization', thrown, { address, startedAt })
     sendPage(res, error, errorPage(error.status, error.description, texts))
   }
 }
@@ -155,7 +161,7 @@ interface Asked {
   readonly isAskedAgain: boolean
 }
 
-/** Whether an error may be sent to the client: where the application has registered it, or a person is known to be there. */
+/** Whether an error is sent to the client: where the application has registered it, in a silent frame, or where a person is known to be there. */
 interface Trust {
   isGiven: boolean
 }
@@ -171,16 +177,16 @@ async function handleKnown(
   const { configuration, texts } = endpoint
   const { client, redirect_uri, state } = redirection
   // RFC 9700 §4.11.2: the server redirects by itself only where it trusts the redirection URI. Anybody can register one here.
-  const trust: Trust = { isGiven: !isStranger(client) }
+  const trust: Trust = { isGiven: !isStranger(client) || isSilentFrame(asked) }
   try {
     assertPushedWhereRequired(configuration, client, asked.request_uri !== undefined)
     const checked = readAuthorizationRequest(configuration, client, asked.form)
     const shown = describe(asked, redirection, checked)
-    if (checked.isSilent) await answerSilently(endpoint, shown, trust, req, res)
+    if (checked.isSilent) await answerSilently(endpoint, shown, req, res)
     else if (asked.request.method === 'GET') await ask(endpoint, asked, shown, trust, req, res)
     else await conclude(endpoint, asked, shown, trust, req, res)
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'authorization', thrown, client.client_id)
+    const error = reportRefusal(configuration, 'authorization', thrown, { ...asked.request, client_id: client.client_id })
     const url = errorUrl(configuration, redirect_uri, state, error)
     if (trust.isGiven) redirect(res, url)
     else {
@@ -188,6 +194,11 @@ async function handleKnown(
       sendPage(res, error, strangersErrorPage(status, error.description, { host: destinationOf(redirect_uri), url }, texts))
     }
   }
+}
+
+/** RFC 9700 §4.11.2 excepts silent authentication: the client is waiting in a frame, where it is shown no page. A window of its own is no frame. */
+function isSilentFrame({ request, form }: Asked): boolean {
+  return form.parameters.prompt === 'none' && isFrame(request.headers)
 }
 
 function describe(asked: Asked, { client, redirect_uri }: Redirection, { scope, resource }: CheckedRequest): AuthorizationRequest {
@@ -219,15 +230,11 @@ function pathAndQuery(target: string): string {
 async function answerSilently(
   { configuration, decide }: Endpoint,
   shown: AuthorizationRequest,
-  trust: Trust,
   req: HostRequest,
   res: ServerResponse,
 ): Promise<never> {
-  const isKnown = trust.isGiven
-  // RFC 9700 §4.11.2 excepts silent authentication: the client is waiting, and there is no page to show.
-  trust.isGiven = true
   // A stranger is not told whether somebody is logged in, since nobody has agreed to tell.
-  if (!isKnown) throw new OAuthError('interaction_required', 'the resource owner must be asked')
+  if (shown.client.isStranger) throw new OAuthError('interaction_required', 'the resource owner must be asked')
   const late = () => new OAuthError('interaction_required', 'the resource owner must be asked', { reason: 'decide did not answer in time' })
   const asking = async () => decisionOf(await decide(shown, req, silentResponse(req, res)))
   const decision = await withinTime(configuration.callbackTimeout, asking, late)

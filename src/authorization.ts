@@ -67,6 +67,8 @@ export interface AuthorizationCode {
   readonly redirect_uri_named: boolean
   readonly pkce: CodeChallenge
   readonly status: 'issued' | 'used' | 'burnt'
+  /** When it was used. Versions before 0.3.0 did not write it. */
+  readonly usedAt?: number
 }
 
 /** The code challenge (RFC 7636), or the statement that there was none. Never merely absent. */
@@ -113,8 +115,8 @@ export function isLive(authorization: Authorization, now: number): boolean {
 }
 
 /** Its code was redeemed. The used code stays, with what a proof of possession needs (§4.1.2: a second use). */
-export function withCodeUsed(authorization: Authorization, code: AuthorizationCode): Authorization {
-  return { ...authorization, code: { ...code, status: 'used' } }
+export function withCodeUsed(authorization: Authorization, code: AuthorizationCode, usedAt: number): Authorization {
+  return { ...authorization, code: { ...code, status: 'used', usedAt } }
 }
 
 /** Its code was presented by the right client with a wrong verifier, and is worth nothing from now on. */

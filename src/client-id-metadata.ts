@@ -12,7 +12,8 @@ import type { JsonObject } from './authorization.js'
 import { readClient, type Client, type ClientMetadata } from './clients.js'
 import { DocumentFetches } from './document-fetches.js'
 import { ConfigurationError, InvalidRequest, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
-import { fetchJson, type FetchedDocument, type FetchSettings } from './guarded-fetch.js'
+import { fetchJson, UnfetchableDocument, type FetchedDocument, type FetchSettings } from './guarded-fetch.js'
+import { noteRemedy } from './known-causes.js'
 import { formatScope } from './scope.js'
 import type { NamedRoom } from './shared-room.js'
 import type { Ledger } from './stores/ledger.js'
@@ -115,7 +116,7 @@ export function createClientIdDocuments(options: ClientIdMetadataOptions, policy
       fetched = await fetches.get(client_id, address)
     } catch (cause) {
       if (isUsable(record, clock()) && clock() < freshUntilOf(record) + day) return readKept(client_id, record, rules())
-      throw unavailable(cause)
+      throw unavailable(cause, client_id)
     }
     const client = readDocument(client_id, fetched.document, rules())
     await remember(client, record, cacheLifetime(fetched.headers), address)
@@ -216,10 +217,16 @@ async function fetchPublic(url: string): Promise<FetchedDocument> {
   return fetchJson(new URL(url), limits)
 }
 
-function unavailable(cause: unknown): TemporarilyUnavailable {
+/** Says why, and where: the words of {@link UnfetchableDocument} are fixed. */
+function unavailable(cause: unknown, client_id: string): TemporarilyUnavailable {
   if (cause instanceof TemporarilyUnavailable && cause.retryAfter !== undefined && cause.cause === undefined) return cause
+  const { hostname } = new URL(client_id)
+  const isLocal = /^(?:.*\.)?localhost$/.test(hostname) || hostname === '127.0.0.1' || hostname === '[::1]'
+  const why = isLocal ? 'localhost is not a public address' : cause instanceof UnfetchableDocument ? cause.message : undefined
+  if (isLocal) noteRemedy(cause, 'for tests set clientIdMetadataDocuments: { fetch }')
   return new TemporarilyUnavailable('the client could not be looked up', {
-    reason: 'the client id metadata document cannot be fetched',
+    reason: `the client id metadata document cannot be fetched${why === undefined ? '' : `: ${why}`}`,
+    facts: { document: client_id.slice(0, 500) },
     cause,
     retryAfter: 5,
   })

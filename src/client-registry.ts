@@ -205,7 +205,7 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
     try {
       const client = readFoundClient(withoutNulls(row), source)
       if (client.client_id === client_id) return noticeSlowHash(client)
-      emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
+      emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' }, true)
     } catch (cause) {
       if (!(cause instanceof ConfigurationError)) throw cause
       if (source === 'application') complain(client_id, cause.message)

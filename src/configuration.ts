@@ -13,6 +13,7 @@ import { createEmit, type Emit } from './events.js'
 import { readFailureLimit } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
 import { readLifetimes, type Lifetimes } from './lifetimes.js'
+import { named } from './known-causes.js'
 import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
@@ -43,6 +44,7 @@ import { offlineAccess, type Scope } from './scope.js'
 import { ClientRecords } from './stores/client-records.js'
 import { Ledger } from './stores/ledger.js'
 import { lineOf } from './stores/line.js'
+import type { Store } from './stores/store.js'
 import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
@@ -81,6 +83,10 @@ export interface Configuration
   readonly warn: Warn
   /** Whether the store is the default one, which only handlers with the same options share. */
   readonly usesDefaultStore: boolean
+  /** For the check of its health: everything else goes through the ledger. */
+  readonly store: Store
+  /** Milliseconds. */
+  readonly storeTimeout: number
   readonly available: ServerOptions['available']
   /** All types that resources accept; the Authorization scheme decides. */
   readonly tokenTypes: readonly TokenType[]
@@ -221,14 +227,14 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     resources: readResources(reader.texts('resources') ?? []),
     grants,
     defaultGrantType: readDefaultGrantType(reader, grants),
-    refreshable,
+    refreshable: named('the option refreshable', refreshable),
     clientAuthenticationMethods,
     accessTokenFormat,
     tokenType,
     tokenTypes,
-    refreshTokens,
-    responseParameters,
-    available,
+    refreshTokens: named('the option refreshTokens', refreshTokens),
+    responseParameters: named('the option responseParameters', responseParameters),
+    available: named('the option available', available),
     failures: readFailureLimit(members, clock, callbackTimeout),
     cors: readCors(members.cors),
     endpoints: readEndpoints(members),
@@ -240,17 +246,20 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
     callbackTimeout,
     notBefore,
     usesDefaultStore: members.store === undefined,
+    store,
+    storeTimeout,
     issuer,
     clock,
     clockTolerance,
     ...lifetimes,
+    accessTokenLifetime: named('the option accessTokenLifetime', lifetimes.accessTokenLifetime),
     hasClientIdDocuments: documents !== undefined,
     privateUseSchemes,
-    checkScope,
-    beforeGrant,
-    authorize,
-    context,
-    trustProxy: readTrustProxy(options),
+    checkScope: named('the option checkScope', checkScope),
+    beforeGrant: named('the option beforeGrant', beforeGrant),
+    authorize: named('the option authorize', authorize),
+    context: named('the option context', context),
+    trustProxy: named('the option trustProxy', readTrustProxy(options)),
     allowInsecureTransport: readInsecureTransport(reader, warn, 'secrets and tokens travel in plain text'),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
     errorUri: readErrorUri(reader),

@@ -5,6 +5,7 @@
  * wire is `error` and the dull `description`; `reason` and `cause` go to the events and never leave the server.
  * `ConfigurationError` and `UnvalidatedRequest` are mistakes of the application and never reach a client.
  */
+import { throwerOf } from './known-causes.js'
 
 /** The registered error codes this server answers with. */
 export type ErrorCode =
@@ -31,6 +32,17 @@ export type ErrorCode =
   | 'temporarily_unavailable'
   | 'server_error'
 
+/** Members of an event about a refusal: what was asked for, within bounds, and what is registered. */
+export interface RefusalFacts {
+  /** The client, where it is registered. */
+  readonly client_id?: string
+  readonly scope?: string
+  readonly allowed?: string
+  readonly redirect_uri?: string
+  readonly registered?: string
+  readonly document?: string
+}
+
 /** What an error may carry beside its description. */
 export interface OAuthErrorDetails {
   /** HTTP status, where it differs from the one of the code: a whole number from 400 to 599. Any other is ignored. */
@@ -39,6 +51,8 @@ export interface OAuthErrorDetails {
   readonly reason?: string
   /** What was thrown below. For events; never sent. */
   readonly cause?: unknown
+  /** What the event says beside the reason. Never sent. */
+  readonly facts?: RefusalFacts
   /** Seconds for `Retry-After`; rounded up. One that is no number of seconds is ignored. */
   readonly retryAfter?: number
   /** Value of `WWW-Authenticate`. One with characters that no header field has is ignored. */
@@ -104,6 +118,7 @@ export class OAuthError extends Error {
   /** HTTP status of the response. */
   readonly status: number
   readonly reason: string | undefined
+  readonly facts: RefusalFacts | undefined
   readonly retryAfter: number | undefined
   readonly challenge: string | undefined
   readonly allow: string | undefined
@@ -114,6 +129,7 @@ export class OAuthError extends Error {
     this.description = description.replace(outsideDescription, '?')
     this.status = sendableStatus(details.status, error)
     this.reason = details.reason
+    this.facts = details.facts
     this.retryAfter = sendableSeconds(details.retryAfter)
     this.challenge = sendableField(details.challenge)
     this.allow = sendableField(details.allow)
@@ -217,5 +233,7 @@ export class UnvalidatedRequest extends Error {
 
 /** Any thrown value as the OAuthError it is answered with. */
 export function toOAuthError(thrown: unknown): OAuthError {
-  return thrown instanceof OAuthError ? thrown : new ServerError(undefined, { cause: thrown })
+  if (thrown instanceof OAuthError) return thrown
+  const reason = throwerOf(thrown)
+  return new ServerError(undefined, reason === undefined ? { cause: thrown } : { cause: thrown, reason })
 }

@@ -2,10 +2,13 @@
  * What the server tells the application: one callback, typed, with an allow-list of fields and never a credential.
  *
  * The same events go to the `node:diagnostics_channel` named `oauth2-token-handler` and, with
- * `NODE_DEBUG=oauth2-token-handler`, as one line each to stderr.
+ * `NODE_DEBUG=oauth2-token-handler`, as one line each to stderr, with message and stack of what was thrown below.
+ * Where nobody listens, failures go to the console: see console-lines.ts.
  */
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
+import { printFailure } from './console-lines.js'
+import { describeCause, remedyFor } from './known-causes.js'
 
 /** What happened. */
 export type EventType =
@@ -41,6 +44,22 @@ export interface ServerEvent {
   readonly error?: string
   /** How many expired records a sweep deleted. */
   readonly count?: number
+  /** Milliseconds from the request's arrival, of `token.issued`, `token.repeated`, `request.refused` and `request.failed`. */
+  readonly duration?: number
+  /** The address that the request came from. */
+  readonly address?: string
+  /** Of a code that was replayed: seconds since its first use. */
+  readonly age?: number
+  /** Beside a scope that was refused, in `scope`: what this client may ask for. */
+  readonly allowed?: string
+  /** A redirection URI that was refused, as it was sent: at most 500 visible ASCII characters. */
+  readonly redirect_uri?: string
+  /** What is registered, or was sent before, in its place. */
+  readonly registered?: string
+  /** The URL of a metadata document that cannot be had. */
+  readonly document?: string
+  /** Whose the token is that another client asked about. */
+  readonly token_client_id?: string
   /** HTTP status that was answered. */
   readonly status?: number
   /** The precise reason, in fixed words. */
@@ -48,6 +67,8 @@ export interface ServerEvent {
   /** Name and code of what was thrown below, such as `Error` and `ECONNREFUSED`. */
   readonly cause_name?: string
   readonly cause_code?: string
+  /** What helps against the cause, in fixed words, where this package knows. */
+  readonly remedy?: string
   /**
    * What was thrown below, whole. Not enumerable, so that no logger prints it by accident: its message may hold
    * a query or a password.
@@ -56,10 +77,25 @@ export interface ServerEvent {
 }
 
 /** The fields of an event, before `at` is added. */
-export type EventFields = Omit<ServerEvent, 'at' | 'cause_name' | 'cause_code'>
+export interface EventFields extends Omit<ServerEvent, 'at' | 'cause_name' | 'cause_code' | 'remedy' | 'duration'> {
+  /** When the request arrived, as `performance.now()` says; becomes `duration`. */
+  readonly startedAt?: number | undefined
+}
 
-/** Publishes an event. Never throws. */
-export type Emit = (event: EventFields) => void
+/**
+ * Publishes an event. Never throws. `isFailure` says that the application, the store or the deployer has to mend something, so that the console tells it
+ * where nobody listens. Default: by the event.
+ */
+export interface Emit {
+  (event: EventFields, isFailure?: boolean): void
+  /** Whether anybody listens. */
+  readonly isHeard?: () => boolean
+}
+
+/** When a request has arrived, for `duration`; undefined where nobody listens. */
+export function startTime({ isHeard }: Emit): number | undefined {
+  return isHeard?.() === true ? performance.now() : undefined
+}
 
 /** The application's listener. What it throws or rejects is swallowed. */
 export type EventListener = (event: ServerEvent) => unknown
@@ -69,11 +105,16 @@ const debug = debuglog('oauth2-token-handler')
 
 /** Makes the function through which everything in one server reports. */
 export function createEmit(onEvent: EventListener | undefined, clock: () => number): Emit {
-  return function emit(fields) {
-    if (onEvent === undefined && !events.hasSubscribers && !debug.enabled) return
+  const isHeard = () => onEvent !== undefined || events.hasSubscribers || debug.enabled
+  function emit(fields: EventFields, isFailure = tellsFailure(fields)): void {
+    if (!isHeard() && !isFailure) return
     try {
       const event = completeEvent(fields, clock())
-      if (debug.enabled) debug('%s', JSON.stringify(event))
+      if (!isHeard()) {
+        printFailure(event)
+        return
+      }
+      if (debug.enabled) debug('%s', debugText(event))
       // What a subscriber of the channel throws is not seen here: node reports it as an uncaught exception.
       if (events.hasSubscribers) events.publish(event)
       const answer: unknown = onEvent?.(event)
@@ -83,25 +124,43 @@ export function createEmit(onEvent: EventListener | undefined, clock: () => numb
       // A listener's failure is not the client's, and must not undo what was written.
     }
   }
+  return Object.assign(emit, { isHeard })
 }
 
+/** A warning with a cause is of something that was thrown; the others are printed where they arise, or are a client's doing. */
+function tellsFailure({ type, cause }: EventFields): boolean {
+  return failures.has(type) || (type === 'warning' && cause !== undefined)
+}
+
+const failures: ReadonlySet<EventType> = new Set(['request.failed', 'record.unreadable', 'store.filling'])
+
+/** Member by member: a rest of members takes longer than all else that is done for an event. */
 function completeEvent(fields: EventFields, at: number): ServerEvent {
-  const { cause, ...visible } = fields
-  if (cause === undefined) return { ...visible, at }
-  const event = { ...visible, at, ...describeCause(cause) }
-  Object.defineProperty(event, 'cause', { value: cause, enumerable: false })
-  return event
+  const { cause, startedAt } = fields
+  const event: Record<string, unknown> = {}
+  for (const name in fields) if (name !== 'cause' && name !== 'startedAt') event[name] = fields[name as keyof EventFields]
+  event.at = at
+  if (startedAt !== undefined) event.duration = sinceStart(startedAt)
+  if (cause !== undefined) {
+    Object.assign(event, describeCause(cause))
+    const remedy = remedyFor(cause)
+    if (remedy !== undefined) event.remedy = remedy
+    Object.defineProperty(event, 'cause', { value: cause, enumerable: false })
+  }
+  return event as unknown as ServerEvent
 }
 
-function describeCause(cause: unknown): { cause_name?: string; cause_code?: string } {
-  if (!(cause instanceof Error)) return { cause_name: typeof cause }
-  const code: unknown = 'code' in cause ? cause.code : undefined
-  const name = identifier(cause.name) ?? 'Error'
-  const shortCode = typeof code === 'string' ? identifier(code) : undefined
-  return shortCode === undefined ? { cause_name: name } : { cause_name: name, cause_code: shortCode }
+/** Milliseconds, to a tenth. */
+function sinceStart(startedAt: number): number {
+  return Math.round((performance.now() - startedAt) * 10) / 10
 }
 
-/** Only what looks like an identifier may pass: an error's name or code is not a place for a message. */
-function identifier(text: string): string | undefined {
-  return /^[A-Za-z0-9_.:-]{1,64}$/.test(text) ? text : undefined
+/** The event as one line of JSON, and below it what was thrown, with its stack. */
+function debugText(event: ServerEvent): string {
+  const texts = [JSON.stringify(event)]
+  for (let cause = event.cause, depth = 0; cause instanceof Error && depth < 4; cause = cause.cause, depth++) {
+    texts.push(cause.stack?.includes(cause.message) === true ? cause.stack : `${cause.name}: ${cause.message}`)
+  }
+  // Terminals obey control characters.
+  return texts.join('\n').replace(/[^\P{C}\n]/gu, '?')
 }

@@ -50,3 +50,8 @@ function noVisit(reason: string): InvalidRequest {
 export function isForeignFrame(headers: HeaderFields): boolean {
   return isForeign(headers) && (headerValue(headers, 'sec-fetch-dest') ?? 'document') !== 'document'
 }
+
+/** Whether the browser says that it asks for a frame: the address that it shows to the person stays, wherever the answer leads. */
+export function isFrame(headers: HeaderFields): boolean {
+  return headerValue(headers, 'sec-fetch-dest') === 'iframe'
+}

@@ -8,6 +8,7 @@ import { parsedBody, unreadBody, type BodyPolicy } from './body.js'
 import type { Configuration } from './configuration.js'
 import { corsAnswer, isPreflight, preflightAnswer } from './cors.js'
 import { reportRefusal } from './endpoints/client-request.js'
+import { startTime } from './events.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import {
   addCors,
@@ -53,6 +54,7 @@ export async function answer(
 ): Promise<void> {
   const head = requestHead(req)
   const { cors } = configuration
+  const startedAt = startTime(configuration.emit)
   try {
     if (cors !== undefined && isPreflight(head)) {
       addCors(res, preflightAnswer(head, cors, cors.endpoint, method))
@@ -64,10 +66,10 @@ export async function answer(
     if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration, req)
     const body = () => readBody(req, res, head.headers, configuration)
-    const request = { method: head.method, url, headers, secure, address, context, body }
+    const request = { method: head.method, url, headers, secure, address, context, startedAt, body }
     sendToPage(configuration, head, res, await respond(request))
   } catch (thrown) {
-    sendToPage(configuration, head, res, renderError(reportRefusal(configuration, endpoint, thrown), configuration.errorUri))
+    sendToPage(configuration, head, res, renderError(reportRefusal(configuration, endpoint, thrown, { startedAt }), configuration.errorUri))
   }
 }
 

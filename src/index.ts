@@ -22,11 +22,13 @@ export type {
 } from './handlers.js'
 export { authorizationServer } from './authorization-server.js'
 export type { AuthorizationServerParts } from './authorization-server.js'
+export { healthHandler } from './health-handler.js'
 export { authorizationHandler } from './authorization-handler.js'
 export type { Decide } from './authorization-handler.js'
 export type { Guard, Handler, HostRequest, Next } from './host.js'
 
 // The same endpoints without a framework
+export { createHealthResponse } from './endpoints/health.js'
 export { createIntrospectionResponse } from './endpoints/introspection.js'
 export { createRevocationResponse } from './endpoints/revocation.js'
 export { createJwksResponse } from './endpoints/jwks.js'
@@ -109,6 +111,7 @@ export type { CorsOptions } from './cors.js'
 export type { FailureCounter } from './failed-authentication.js'
 export type { DecidedRequest, EndpointPlaces, ServerOptions } from './options.js'
 export type { EventListener, EventType, ServerEvent } from './events.js'
+export type { StoreCall, StoreVerb } from './store-calls.js'
 export {
   AccessDenied,
   ConfigurationError,
@@ -121,5 +124,5 @@ export {
   UnsupportedGrantType,
   UnvalidatedRequest,
 } from './errors.js'
-export type { ErrorCode, OAuthErrorDetails } from './errors.js'
+export type { ErrorCode, OAuthErrorDetails, RefusalFacts } from './errors.js'
 export type { Scope } from './scope.js'

@@ -33,6 +33,8 @@ export interface ProtocolRequest {
   readonly address?: string
   /** Whether the request came over TLS, where the receiver knows better than the URL says. */
   readonly secure?: boolean | undefined
+  /** When it arrived, as `performance.now()` says, for `duration` in events. Default: when the endpoint is called. */
+  readonly startedAt?: number | undefined
 }
 
 /** A response, for whatever sends it. */
@@ -119,7 +121,7 @@ export function assertTransport(request: ProtocolRequest, endpoint: string, poli
   }
   // RFC 6749 §2.3.1: credentials are never in the request URI
   if (hasParameterInQuery(request.url)) throw new InvalidRequest('parameters belong in the body, not in the query')
-  assertFormContent(request.headers)
+  assertFormContent(request)
 }
 
 /** True when the request came over TLS, as far as its receiver knows. */
@@ -163,7 +165,9 @@ function decodeLeniently(text: string): string {
 const formContentType = /^application\/x-www-form-urlencoded[\t ]*(?:;|$)/i
 const charsetParameter = /;[\t ]*charset[\t ]*=[\t ]*"?([^";\t ]*)/i
 
-function assertFormContent(headers: HeaderFields): void {
+function assertFormContent({ headers, body }: ProtocolRequest): void {
+  if (hasNoBody(headers, body))
+    throw new InvalidRequest('the request has no body; it must be application/x-www-form-urlencoded', { status: 415 })
   const contentType = headerValue(headers, 'content-type')
   if (contentType === undefined) {
     throw new InvalidRequest('the request has no Content-Type; it must be application/x-www-form-urlencoded', { status: 415 })
@@ -176,6 +180,14 @@ function assertFormContent(headers: HeaderFields): void {
   if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
     throw new InvalidRequest('the body must not be compressed', { status: 415 })
   }
+}
+
+/** RFC 9112 §6.3: without a length and a transfer coding there is no body; RFC 9113 §8.3: in HTTP/2, which has pseudo-header fields, there may be. */
+function hasNoBody(headers: HeaderFields, body: unknown): boolean {
+  if (body !== undefined && body !== '' && typeof body !== 'function') return false
+  if (headerValue(headers, 'content-type') !== undefined || headers[':method'] !== undefined) return false
+  const length = headerValue(headers, 'content-length')
+  return length === '0' || (length === undefined && headerValue(headers, 'transfer-encoding') === undefined)
 }
 
 function isUtf8Name(charset: string | undefined): boolean {
@@ -253,6 +265,13 @@ function parsedPairs(body: object): Pair[] {
   })
 }
 
+/** The parameters that a description may name. Others are a stranger's words. */
+const known = new Set([
+  'grant_type', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type', 'code', 'redirect_uri', 'code_verifier', 'code_challenge',
+  'code_challenge_method', 'refresh_token', 'username', 'password', 'scope', 'state', 'token', 'token_type_hint', 'response_type', 'response_mode',
+  'prompt', 'nonce', 'request', 'request_uri', 'assertion',
+]) // prettier-ignore
+
 function mayRepeat(name: string): name is 'resource' | 'audience' {
   return name === 'resource' || name === 'audience'
 }
@@ -277,7 +296,7 @@ function collect(pairs: readonly Pair[]): Form {
       continue
     }
     // RFC 6749 §3.2: parameters must not be included more than once (twice is judged before empty)
-    if (seen.has(name)) throw new InvalidRequest('a parameter is included more than once')
+    if (seen.has(name)) throw new InvalidRequest(`${known.has(name) ? name : 'a parameter'} is included more than once`)
     seen.add(name)
     if (!isEmpty(name, value)) parameters[name] = value
   }

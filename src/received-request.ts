@@ -21,8 +21,8 @@ export function receivedRequest(request: ProtocolRequest): ProtocolRequest {
   const upper = typeof method === 'string' ? method.toUpperCase() : ''
   const fields = headerFields(headers)
   if (text === url && upper === method && fields === headers && typeof text === 'string') return request
-  const { address, context, rawBody, secure } = request
-  const known = { ...(address === undefined ? {} : { address }), context, rawBody, secure }
+  const { address, context, rawBody, secure, startedAt } = request
+  const known = { ...(address === undefined ? {} : { address }), context, rawBody, secure, startedAt }
   return { ...known, url: typeof text === 'string' ? text : '', method: upper, headers: fields, body }
 }
 

@@ -48,6 +48,17 @@ export function storedRedirectUriFault(uri: string): string | undefined {
   return undefined
 }
 
+/**
+ * Why nobody may be sent to a URI that a request names and no one has registered, in words without the URI; undefined when a browser may be. Whether http
+ * and which private-use schemes are allowed is the caller's to say.
+ */
+export function presentedUriFault(uri: string): string | undefined {
+  const { protocol, username, password } = new URL(uri)
+  if (neverRedirectedTo.has(protocol)) return 'must not use that scheme'
+  if (username !== '' || password !== '') return 'must not hold a user name or password'
+  return readsAsWritten(uri) ? undefined : 'must be written as a URL parser reads it'
+}
+
 /** RFC 8252 §7.1: a private-use scheme is a domain name in reverse order, so that it has a dot. Others belong to programs that are known by name. */
 function isOpenToStrangers(protocol: string, schemes: ReadonlySet<string>): boolean {
   if (protocol === 'https:' || protocol === 'http:') return true
@@ -75,6 +86,11 @@ function readsAsWritten(uri: string): boolean {
   const host = authority.toLowerCase().replace(protocol === 'https:' ? /:443$/ : /:80$/, '')
   // The apostrophe is a character of RFC 3986 §3.4, and a URL parser escapes it.
   return `${protocol}${host}${path === '' ? '/' : path}${query.replaceAll("'", '%27')}` === href
+}
+
+/** What was sent, for an event, where it is visible ASCII: cut where it is long. */
+export function sentUri(uri: string): { readonly redirect_uri?: string } {
+  return /^[\x21-\x7e]+$/.test(uri) ? { redirect_uri: uri.slice(0, 500) } : {}
 }
 
 /** Whether a redirection URI leads to the person's own machine, as URL parsers read it. */

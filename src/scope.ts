@@ -70,6 +70,14 @@ export function impliedScope(scope: Scope, implies: ReadonlyMap<string, Scope>):
   return [...all]
 }
 
+const mostShown = 200
+
+/** For an event: the tokens of a request that `allowed` does not hold, and what it holds; both are cut where they are long. */
+export function refusedScope(requested: Scope, allowed: Scope): { readonly scope: string; readonly allowed: string } {
+  const refused = requested.filter((token) => !allowed.includes(token))
+  return { scope: formatScope(refused).slice(0, mostShown), allowed: formatScope(allowed).slice(0, 5 * mostShown) }
+}
+
 /** What a decision about scope starts from. */
 export interface ScopeLimits {
   /** What the request asked for; undefined when it had no `scope` parameter. */
@@ -95,7 +103,7 @@ export function grantableScope({ requested, allowed, granted, fallback }: ScopeL
   }
   if (requested === undefined) return fallback === undefined ? limit : intersectScope(fallback, limit)
   if (!isWithinScope(requested, limit)) {
-    throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what may be granted' })
+    throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what may be granted', facts: refusedScope(requested, limit) })
   }
   return textsWithin(requested, limit)
 }

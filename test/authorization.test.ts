@@ -58,7 +58,7 @@ function accessToken(text: string, expiresAt: number): OpaqueAccessToken {
 
 describe('the code', () => {
   test('used, it stays with what its proof needs', () => {
-    expect(withCodeUsed(issued, code)).toEqual({ ...issued, code: { ...code, status: 'used' } })
+    expect(withCodeUsed(issued, code, 7)).toEqual({ ...issued, code: { ...code, status: 'used', usedAt: 7 } })
   })
 
   test('burnt, nothing else changes', () => {
@@ -231,7 +231,7 @@ test('expiresAt never goes down, whatever happens', () => {
         (state: Authorization) =>
           withAccessToken(state, accessToken('a', end), 3, at).authorization,
     ),
-    fc.constant((state: Authorization) => withCodeUsed(state, code)),
+    fc.constant((state: Authorization) => withCodeUsed(state, code, 7)),
     fc.constant((state: Authorization) => withCodeBurnt(state, code)),
   )
   fc.assert(

@@ -98,7 +98,7 @@ const flows: Flow[] = [
     events: [
       codeIssued,
       issued,
-      { ...alice, type: 'code.replayed', grant_type: 'authorization_code' },
+      { ...alice, type: 'code.replayed', grant_type: 'authorization_code', age: 0 },
       { ...refused, client_id: 'web', error: 'invalid_grant', status: 400, reason: 'the code was used before' },
     ],
   },
@@ -152,7 +152,7 @@ const flows: Flow[] = [
     events: [
       {
         type: 'request.failed', at: start, endpoint: 'token', client_id: 'machine', error: 'server_error', status: 500,
-        reason: 'the server met an unexpected condition', cause_name: 'TypeError',
+        reason: 'the option authorize threw a TypeError', cause_name: 'TypeError',
       },
     ],
   },
@@ -167,14 +167,22 @@ const flows: Flow[] = [
 /** The fields that an event may have. */
 const allowed = [
   'type', 'at', 'endpoint', 'client_id', 'subject', 'grant_type', 'scope', 'authorization_id', 'error', 'status', 'reason', 'cause_name',
-  'cause_code',
+  'cause_code', 'duration', 'age', 'allowed',
 ] // prettier-ignore
+
+/** Nobody knows it beforehand. */
+function withoutDuration({ duration, ...event }: ServerEvent): Omit<ServerEvent, 'duration'> {
+  expect(typeof duration).toBe(timed.includes(event.type) ? 'number' : 'undefined')
+  return event
+}
+
+const timed = ['token.issued', 'token.repeated', 'request.refused', 'request.failed']
 
 describe('every type in a literal flow', () => {
   test.each(flows)('R5 I6 $title', async ({ options, run, events }) => {
     const server = testServer(options)
     await run(server)
-    expect(server.events).toEqual(events)
+    expect(server.events.map(withoutDuration)).toEqual(events)
     for (const event of server.events) expect(allowed).toEqual(expect.arrayContaining(Object.keys(event)))
     expect(JSON.stringify(server.events)).not.toContain('hunter2')
   })
@@ -290,16 +298,16 @@ describe('a listener', () => {
 
 describe('NODE_DEBUG', () => {
   const root = new URL('..', import.meta.url)
-  const script = `
+  const script = (more: string) => `
     import { createTokenResponse } from ${JSON.stringify(new URL('src/index.ts', root).href)}
-    const options = { clients: [{ client_id: 'a', client_secret: 'b', grant_types: ['client_credentials'] }] }
+    const options = { clients: [{ client_id: 'a', client_secret: 'b', grant_types: ['client_credentials'] }], ...${more} }
     const headers = { authorization: 'Basic YTpi', 'content-type': 'application/x-www-form-urlencoded' }
     const ask = (body) => createTokenResponse(options, { url: 'https://a.example/', method: 'POST', headers, body })
     console.log((await ask('grant_type=client_credentials')).status, (await ask('grant_type=x')).status)`
 
-  async function run(NODE_DEBUG: string): Promise<{ out: string; lines: string[] }> {
+  async function run(NODE_DEBUG: string, more = '{}'): Promise<{ out: string; err: string; lines: string[] }> {
     const { NODE_OPTIONS: _jest, ...environment } = process.env
-    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script], {
+    const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script(more)], {
       cwd: fileURLToPath(root),
       env: { ...environment, NODE_DEBUG },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -308,7 +316,7 @@ describe('NODE_DEBUG', () => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (texts.out += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (texts.err += text))
     await once(child, 'close')
-    return { out: texts.out, lines: texts.err.split('\n').filter((line) => line.includes('"type"')) }
+    return { ...texts, lines: texts.err.split('\n').filter((line) => line.includes('"type"')) }
   }
 
   test('R5 every event is one line of JSON on stderr', async () => {
@@ -316,7 +324,14 @@ describe('NODE_DEBUG', () => {
     expect(out).toBe('200 400\n')
     const told = lines.map((line) => JSON.parse(line.replace(/^OAUTH2-TOKEN-HANDLER \d+: /, '')) as ServerEvent)
     expect(told).toEqual([
-      { type: 'token.issued', client_id: 'a', grant_type: 'client_credentials', authorization_id: id, at: expect.any(Number) },
+      {
+        type: 'token.issued',
+        client_id: 'a',
+        grant_type: 'client_credentials',
+        authorization_id: id,
+        at: expect.any(Number),
+        duration: expect.any(Number),
+      },
       {
         type: 'request.refused',
         endpoint: 'token',
@@ -325,11 +340,30 @@ describe('NODE_DEBUG', () => {
         reason: 'the grant type is not supported',
         client_id: 'a',
         at: expect.any(Number),
+        duration: expect.any(Number),
       },
     ])
   })
 
+  test('V2 below a failure stand message and stack of what was thrown, and the console says no line of its own', async () => {
+    const { err } = await run(
+      'oauth2-token-handler',
+      "{ beforeGrant() { throw new Error('no session', { cause: new TypeError('below\\x1b[2J') }) } }",
+    )
+    expect(err).toMatch(/"reason":"the option beforeGrant threw an Error","cause_name"|"cause_name":"Error"/)
+    expect(err).toMatch(/\nError: no session\n {4}at /)
+    expect(err).toMatch(/\nTypeError: below\?\[2J\n {4}at /)
+    expect(err).not.toContain('oauth2-token-handler: request.failed')
+  })
+
+  test('V2 without it the console has one line and no message', async () => {
+    const { err } = await run('', "{ beforeGrant() { throw new Error('no session') } }")
+    expect(err).toBe(
+      'oauth2-token-handler: request.failed (token) for client a: the option beforeGrant threw an Error [Error]; set onEvent, or NODE_DEBUG=oauth2-token-handler, to see all of it\n',
+    )
+  })
+
   test('R5 without it there is none', async () => {
-    expect(await run('')).toEqual({ out: '200 400\n', lines: [] })
+    expect(await run('')).toEqual({ out: '200 400\n', err: '', lines: [] })
   })
 })

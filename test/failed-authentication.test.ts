@@ -52,6 +52,9 @@ describe('twenty failures a minute', () => {
       error: 'temporarily_unavailable',
       status: 429,
       reason: 'too many failures for this client from this address',
+      client_id: 'machine',
+      address: '192.0.2.1',
+      duration: expect.any(Number),
     })
   })
 

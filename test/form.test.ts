@@ -7,6 +7,7 @@ import { formType, refusal, respond, respondTo, tokenRequest } from './support/r
 import { basic, code_verifier, formRequest, machine, native, parsed, redirect_uri, testServer, web } from './support/server.js'
 
 const repeated = refusal('invalid_request', 'a parameter is included more than once')
+const unsupported = 'the grant type is not supported; there are authorization_code, refresh_token, client_credentials'
 
 describe('limits', () => {
   const tooLarge = refusal('invalid_request', 'the body is too large', 413)
@@ -120,7 +121,7 @@ describe('names and values', () => {
   test.each(['password', 'Client_Credentials', 'client_credentials ', 'urn:example:unknown'])(
     'T11 an unknown grant_type is unsupported: %s',
     async (grant_type) => {
-      expect(await respondTo({ grant_type })).toMatchObject(refusal('unsupported_grant_type', 'the grant type is not supported'))
+      expect(await respondTo({ grant_type })).toMatchObject(refusal('unsupported_grant_type', unsupported))
     },
   )
 

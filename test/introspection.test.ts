@@ -195,7 +195,7 @@ describe('the request', () => {
     [{ method: 'GET' }, 405, 'the introspection endpoint answers POST only'],
     [{ url: 'http://server.example/introspect' }, 400, 'the introspection endpoint requires https'],
     [{ headers: { 'content-type': 'application/json' } }, 415, 'the body must be application/x-www-form-urlencoded in UTF-8'],
-    [{ body: 'token=a&token=b' }, 400, 'a parameter is included more than once'],
+    [{ body: 'token=a&token=b' }, 400, 'token is included more than once'],
   ])('N3 the rules of the transport hold: %j is %i', async (change, status, error_description) => {
     const request = { ...formRequest({ token: 'a' }, basic(web)), ...change }
     const response = parsed(await createIntrospectionResponse(testServer().options, request))

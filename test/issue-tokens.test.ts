@@ -60,6 +60,7 @@ describe('SM4 issueTokens', () => {
     expect(server.events.filter(({ type }) => type === 'token.issued')).toEqual([
       {
         type: 'token.issued',
+        duration: expect.any(Number),
         at: start,
         client_id: 'web',
         subject: 'alice',

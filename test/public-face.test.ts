@@ -12,7 +12,7 @@ const values = [
   'authorizationServer', 'authorizationHandler', 'registrationHandler', 'pushedAuthorizationHandler', 'protectedResourceHandler',
   // Without a framework
   'createTokenResponse', 'createRevocationResponse', 'createIntrospectionResponse', 'createMetadataResponse', 'createJwksResponse',
-  'validateTokenRequest', 'grantResponse', 'errorResponse',
+  'validateTokenRequest', 'grantResponse', 'errorResponse', 'createHealthResponse', 'healthHandler',
   // For the application
   'issueAuthorizationCode', 'issueTokens', 'authorizationResponse', 'listAuthorizations', 'revokeAuthorizations', 'hashClientSecret', 'bearerHeader', 'macHeader',
   'deleteClient', 'findClient', 'registerClient', 'saveClient', 'tokenVerifier',
@@ -38,7 +38,7 @@ const types = [
   'TokenResponse', 'TokensRequest',
   // Options, events, errors
   'ServerOptions', 'CorsOptions', 'EndpointPlaces', 'FailureCounter', 'DecidedRequest', 'AuthorizationCodeRequest', 'EventListener', 'EventType', 'ServerEvent',
-  'ErrorCode', 'OAuthErrorDetails', 'Scope',
+  'ErrorCode', 'OAuthErrorDetails', 'RefusalFacts', 'Scope', 'StoreCall', 'StoreVerb',
   // Grants
   'Grant', 'GrantRequest', 'GrantDecision', 'NewAuthorization', 'Continuation', 'Repetition', 'Refusal',
   'AuthorizationCodeOptions', 'RefreshTokenOptions', 'ClientCredentialsOptions', 'PasswordOptions',

@@ -170,7 +170,7 @@ describe('the request', () => {
     [{ url: 'http://server.example/revoke' }, 400, 'the revocation endpoint requires https'],
     [{ url: 'https://server.example/revoke#a' }, 400, 'the request target must not have a fragment'],
     [{ headers: { 'content-type': 'application/json' } }, 415, 'the body must be application/x-www-form-urlencoded in UTF-8'],
-    [{ body: 'token=a&token=b' }, 400, 'a parameter is included more than once'],
+    [{ body: 'token=a&token=b' }, 400, 'token is included more than once'],
     [{ body: 'token=%zz' }, 400, 'the body is not valid application/x-www-form-urlencoded'],
   ])('N2 the rules of the transport hold: %j is %i', async (change, status, error_description) => {
     const request = { ...formRequest({ token: 'a' }, basic(web)), ...change }

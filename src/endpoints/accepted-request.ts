@@ -28,6 +28,8 @@ export interface AcceptedRequest {
   readonly context: Context
   /** The client's address, where it is known. */
   readonly address: string | undefined
+  /** When the request arrived, where anybody listens: for `duration` in events. */
+  readonly startedAt: number | undefined
   /** What `claimOnce` was asked for, by namespace and value: judging a request again must not lose to itself. */
   readonly claims: Map<string, Claim & { readonly state: 'noted' | 'made' | 'lost' }>
 }

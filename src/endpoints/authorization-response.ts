@@ -60,7 +60,12 @@ export async function authorizationResponse(
   } catch (thrown) {
     // A mistake of the application is not the client's to hear about.
     if (thrown instanceof TypeError) throw thrown
-    return errorUrl(configuration, redirect_uri, state, reportRefusal(configuration, 'authorization', thrown, client.client_id))
+    return errorUrl(
+      configuration,
+      redirect_uri,
+      state,
+      reportRefusal(configuration, 'authorization', thrown, { client_id: client.client_id }),
+    )
   }
 }
 

@@ -9,6 +9,7 @@ import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { toOAuthError, type OAuthError } from '../errors.js'
+import { startTime } from '../events.js'
 import { assertNoForeignPage } from '../foreign-page.js'
 import {
   assertTransport,
@@ -30,6 +31,8 @@ export interface ClientRequest {
   /** All parameters as they came. */
   readonly pairs: readonly Pair[]
   readonly client: Client
+  /** As in {@link EventFields}. */
+  readonly startedAt: number | undefined
 }
 
 const noContext: Context = Object.freeze({})
@@ -39,20 +42,30 @@ const noContext: Context = Object.freeze({})
  *
  * @throws OAuthError when the server is not available, the request malformed, or the client not authenticated.
  */
-export function readClientRequest(configuration: Configuration, endpoint: string, request: ProtocolRequest): Awaitable<ClientRequest> {
+export function readClientRequest(
+  configuration: Configuration,
+  endpoint: string,
+  request: ProtocolRequest,
+  startedAt = request.startedAt ?? startTime(configuration.emit),
+): Awaitable<ClientRequest> {
   const available = assertAvailable(configuration)
   return isPromise(available)
-    ? available.then(() => readAvailable(configuration, endpoint, request))
-    : readAvailable(configuration, endpoint, request)
+    ? available.then(() => readAvailable(configuration, endpoint, request, startedAt))
+    : readAvailable(configuration, endpoint, request, startedAt)
 }
 
-function readAvailable(configuration: Configuration, endpoint: string, request: ProtocolRequest): Awaitable<ClientRequest> {
+function readAvailable(
+  configuration: Configuration,
+  endpoint: string,
+  request: ProtocolRequest,
+  startedAt: number | undefined,
+): Awaitable<ClientRequest> {
   assertTransport(request, endpoint, configuration)
   assertNoForeignPage(request.headers, configuration.cors)
   return whenThere(readForm(request, configuration), ({ parameters, resource, pairs }) => {
     const { headers, address, context = noContext } = request
     const authenticated = authenticateClient({ headers, parameters, address, context }, configuration)
-    return whenThere(authenticated, (client) => ({ request, parameters, resource, pairs, client }))
+    return whenThere(authenticated, (client) => ({ request, parameters, resource, pairs, client, startedAt }))
   })
 }
 
@@ -63,19 +76,36 @@ export async function answerClient(
   request: ProtocolRequest,
   answer: (request: ClientRequest) => Awaitable<ProtocolResponse>,
 ): Promise<ProtocolResponse> {
+  const startedAt = request.startedAt ?? startTime(configuration.emit)
   let client: Client | undefined
   try {
-    const clientRequest = await readClientRequest(configuration, endpoint, request)
+    const clientRequest = await readClientRequest(configuration, endpoint, request, startedAt)
     client = clientRequest.client
     const response = answer(clientRequest)
     return isPromise(response) ? await response : response
   } catch (thrown) {
-    return renderError(reportRefusal(configuration, endpoint, thrown, client?.client_id), configuration.errorUri)
+    return renderError(
+      reportRefusal(configuration, endpoint, thrown, { client_id: client?.client_id, address: request.address, startedAt }),
+      configuration.errorUri,
+    )
   }
 }
 
+/** What is known of a request that was refused. */
+export interface RefusedRequest {
+  readonly client_id?: string | undefined
+  readonly address?: string | undefined
+  /** As in {@link EventFields}. */
+  readonly startedAt?: number | undefined
+}
+
 /** The precise reason goes to the event, the dull error to the wire: reports what was thrown, and says what to answer. */
-export function reportRefusal({ emit }: Pick<Configuration, 'emit'>, endpoint: string, thrown: unknown, client_id?: string): OAuthError {
+export function reportRefusal(
+  { emit }: Pick<Configuration, 'emit'>,
+  endpoint: string,
+  thrown: unknown,
+  { client_id, address, startedAt }: RefusedRequest = {},
+): OAuthError {
   const error = toOAuthError(thrown)
   emit({
     type: error.status >= 500 ? 'request.failed' : 'request.refused',
@@ -83,7 +113,10 @@ export function reportRefusal({ emit }: Pick<Configuration, 'emit'>, endpoint: s
     error: error.error,
     status: error.status,
     reason: error.reason ?? error.description,
+    ...error.facts,
     ...(client_id === undefined ? {} : { client_id }),
+    ...(address === undefined || address === '' ? {} : { address }),
+    startedAt,
     ...(error.cause === undefined ? {} : { cause: error.cause }),
   })
   return error

@@ -41,7 +41,10 @@ async function describeToken(configuration: Configuration, client: Client, text:
   const token = await readAccessToken(text, configuration, true)
   if (token === undefined) return undefined
   const concerns = client.introspect || token.client_id === client.client_id || token.audience.includes(client.client_id)
-  if (!concerns) return undefined
+  if (!concerns) {
+    tellUnrelated(configuration, client, token.client_id)
+    return undefined
+  }
   return {
     ...describe({ issuer: issuerOf(configuration, token) }, token),
     iat: token.issuedAt,
@@ -49,6 +52,12 @@ async function describeToken(configuration: Configuration, client: Client, text:
     token_type: token.binding === undefined ? 'Bearer' : 'mac',
     ...(token.audience.length === 0 ? {} : { aud: token.audience.length === 1 ? token.audience[0] : token.audience }),
   }
+}
+
+/** Answered as if there were no such token. Whoever looks after the server reads why. */
+function tellUnrelated({ emit }: Configuration, { client_id }: Client, token_client_id: string): void {
+  const reason = 'a client asked about a token of another client: give it introspect: true, where it is a resource server'
+  emit({ type: 'warning', endpoint: 'introspection', client_id, token_client_id, reason })
 }
 
 /** A token that says everything itself says who issued it, too. */

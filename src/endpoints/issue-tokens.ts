@@ -9,6 +9,7 @@ import { jsonCopy, type JsonObject } from '../authorization.js'
 import { isClientId, type Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError, UnauthorizedClient } from '../errors.js'
+import { startTime } from '../events.js'
 import type { Grant, NewAuthorization } from '../grants/grant.js'
 import { didYouMean } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
@@ -66,6 +67,7 @@ const year = 31_536_000
 export async function issueTokens(options: ServerOptions, request: TokensRequest): Promise<TokenResponse> {
   const wanted = readRequest(request)
   const configuration = configure(options)
+  const startedAt = startTime(configuration.emit)
   const client = await knownClient(configuration, wanted)
   if (wanted.refreshable) assertMayRefresh(configuration, client)
   const accepted = acceptedRequest(configuration, client, wanted)
@@ -79,7 +81,7 @@ export async function issueTokens(options: ServerOptions, request: TokensRequest
     if (wanted.refreshable && order.refreshToken === undefined) throw mayNotRefresh('the option refreshable answered false')
     return issue(accepted, order)
   })
-  configuration.emit(event)
+  configuration.emit({ ...event, startedAt })
   return members as TokenResponse
 }
 
@@ -169,6 +171,7 @@ function acceptedRequest(configuration: Configuration, client: Client, { resourc
     context,
     address: undefined,
     claims: new Map(),
+    startedAt: undefined,
   }
 }
 

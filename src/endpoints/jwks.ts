@@ -37,7 +37,7 @@ export function createJwksResponse(options: ServerOptions, request: ProtocolRequ
 }
 
 /** True for the methods that a document answers. */
-export function isRead({ method }: ProtocolRequest): boolean {
+export function isRead({ method }: Pick<ProtocolRequest, 'method'>): boolean {
   return method === 'GET' || method === 'HEAD'
 }
 

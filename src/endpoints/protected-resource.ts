@@ -8,6 +8,7 @@
 import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError } from '../errors.js'
+import { startTime } from '../events.js'
 import { headerValues, jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { formatScope, impliedScope, isWithinScope, type Scope } from '../scope.js'
 import type { ResourceSettings, TokenType } from '../tokens/access-token.js'
@@ -43,8 +44,9 @@ export function checkAccessToken(
   scope: Scope,
 ): Awaitable<AccessTokenCheck> {
   const wanted = { scope, resourceMetadata: demand.resourceMetadata }
+  const startedAt = startTime(configuration.emit)
   const refused = (thrown: unknown): AccessTokenCheck => {
-    return { outcome: 'refused', response: refusal(configuration, wanted, reportRefusal(configuration, 'resource', thrown)) }
+    return { outcome: 'refused', response: refusal(configuration, wanted, reportRefusal(configuration, 'resource', thrown, { startedAt })) }
   }
   try {
     const presented = presentedToken(configuration, request, demand)
@@ -63,7 +65,8 @@ export function checkAccessToken(
 function assertHasScope(token: ActiveAccessToken, scope: Scope, { implies }: Configuration): void {
   // RFC 6750 §3.1: insufficient_scope, with the scope that is needed
   if (isWithinScope(scope, impliedScope(token.scope, implies))) return
-  throw new OAuthError('insufficient_scope', 'the access token lacks a scope that is needed')
+  const facts = { client_id: token.client_id, scope: formatScope(scope), allowed: formatScope(token.scope) }
+  throw new OAuthError('insufficient_scope', 'the access token lacks a scope that is needed', { facts })
 }
 
 /** The same for a token that somebody else has found in a request, and without a scope: for bearer tokens only. */
@@ -127,12 +130,13 @@ function usableToken(
     if (!isMeantForUs(token.audience, demand)) {
       throw invalidToken(
         'the token is meant for another audience; set the option audience of requireAccessToken where it should be accepted',
+        token,
       )
     }
     const { binding, authorization_id, issuedAt } = token
     const fault = type.verify(request, { text, binding, authorization_id, issuedAt }, resourceSettings(configuration, demand))
     return whenThere(fault, (reason) => {
-      if (reason !== undefined) throw invalidToken(reason)
+      if (reason !== undefined) throw invalidToken(reason, token)
       return token
     })
   })
@@ -147,8 +151,9 @@ function isMeantForUs(audience: readonly string[], { audiences, acceptsUnbound }
   return audiences.length === 0 || audience.some((name) => audiences.includes(name))
 }
 
-function invalidToken(reason: string): OAuthError {
-  return new OAuthError('invalid_token', 'the access token is invalid, expired, or was revoked', { reason })
+function invalidToken(reason: string, token?: ActiveAccessToken): OAuthError {
+  const facts = token === undefined ? {} : { facts: { client_id: token.client_id } }
+  return new OAuthError('invalid_token', 'the access token is invalid, expired, or was revoked', { reason, ...facts })
 }
 
 // RFC 6750 §2.2: form-encoded, single-part, and not with GET

@@ -7,12 +7,18 @@ import type { LookUpRequest } from '../client-cache.js'
 import { isClientId, isStranger, type Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { InvalidRequest } from '../errors.js'
-import { isRegisteredRedirectUri, redirectUriFault } from '../redirect-uri.js'
+import { isRegisteredRedirectUri, redirectUriFault, sentUri } from '../redirect-uri.js'
 
 /** @throws InvalidRequest for a client that does not exist, or is disabled. */
 export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown, request?: LookUpRequest): Promise<Client> {
   const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id, request) : undefined
-  if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
+  if (client?.disabled === true) {
+    throw new InvalidRequest('unknown client', {
+      reason: 'the client is disabled, or cannot be used',
+      facts: { client_id: client.client_id },
+    })
+  }
+  if (client === undefined) throw new InvalidRequest('unknown client')
   return client
 }
 
@@ -22,15 +28,20 @@ export function registeredRedirectUri(
   redirect_uri: string | undefined,
   { privateUseSchemes }: Pick<Configuration, 'privateUseSchemes'>,
 ): string {
-  const [only, ...others] = client.redirect_uris
+  const { client_id, redirect_uris } = client
+  const facts = { client_id, registered: redirect_uris.join(' ').slice(0, 1000) }
+  const [only, ...others] = redirect_uris
   // RFC 6749 §3.1.2.3: it may be left out where exactly one is registered
   const named = redirect_uri ?? (others.length === 0 ? only : undefined)
-  if (named === undefined) throw new InvalidRequest('redirect_uri is required')
-  if (!client.redirect_uris.some((registered) => isRegisteredRedirectUri(named, registered))) {
-    throw new InvalidRequest('redirect_uri is not registered')
+  if (named === undefined) throw new InvalidRequest('redirect_uri is required', { facts })
+  if (!redirect_uris.some((registered) => isRegisteredRedirectUri(named, registered))) {
+    throw new InvalidRequest('redirect_uri is not registered', { facts: { ...facts, ...sentUri(named) } })
   }
   // The store may hold what an earlier version registered.
   const isRefused = redirectUriFault(named, isStranger(client) ? privateUseSchemes : undefined) !== undefined
   if (!isRefused) return named
-  throw new InvalidRequest('redirect_uri is not registered', { reason: 'redirect_uri is registered, but may not be any more' })
+  throw new InvalidRequest('redirect_uri is not registered', {
+    reason: 'redirect_uri is registered, but may not be any more',
+    facts: { ...facts, ...sentUri(named) },
+  })
 }

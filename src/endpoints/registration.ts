@@ -107,7 +107,7 @@ export async function createRegistrationResponse(
     await assertAccepted(configuration, rules, metadata, request.context ?? {})
     return jsonResponse(201, await register(configuration, rules, metadata, request.address))
   } catch (thrown) {
-    return renderError(reportRefusal(configuration, 'registration', thrown), configuration.errorUri)
+    return renderError(reportRefusal(configuration, 'registration', thrown, request), configuration.errorUri)
   }
 }
 

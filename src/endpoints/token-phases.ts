@@ -6,6 +6,7 @@
  */
 import { configure } from '../configuration.js'
 import { toOAuthError, UnvalidatedRequest, type OAuthError } from '../errors.js'
+import { startTime } from '../events.js'
 import type { ServerOptions } from '../options.js'
 import { jsonResponse, renderError, type Context, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { receivedRequest } from '../received-request.js'
@@ -51,14 +52,18 @@ const errorUris = new WeakMap<OAuthError, string>()
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
   const configuration = configure(options)
   const received = receivedRequest(request)
+  const startedAt = received.startedAt ?? startTime(configuration.emit)
+  let client_id: string | undefined
   try {
-    const accepted = accept(configuration, await readClientRequest(configuration, 'token', received))
+    const clientRequest = await readClientRequest(configuration, 'token', received, startedAt)
+    client_id = clientRequest.client.client_id
+    const accepted = accept(configuration, clientRequest)
     await callBeforeGrant(accepted)
     const result = new ValidatedTokenRequest(accepted, await rehearse(accepted))
     validated.set(result, accepted)
     return result
   } catch (thrown) {
-    const error = reportRefusal(configuration, 'token', thrown)
+    const error = reportRefusal(configuration, 'token', thrown, { client_id, address: received.address, startedAt })
     if (configuration.errorUri !== undefined) errorUris.set(error, configuration.errorUri)
     throw error
   }
@@ -73,11 +78,14 @@ export async function grantResponse(request: ValidatedTokenRequest): Promise<Pro
   const accepted = validated.get(request)
   if (accepted === undefined) throw new UnvalidatedRequest()
   validated.delete(request)
-  const { configuration } = accepted
+  const { configuration, client, address, startedAt } = accepted
   try {
     return jsonResponse(200, await settle(accepted))
   } catch (thrown) {
-    return renderError(reportRefusal(configuration, 'token', thrown), configuration.errorUri)
+    return renderError(
+      reportRefusal(configuration, 'token', thrown, { client_id: client.client_id, address, startedAt }),
+      configuration.errorUri,
+    )
   }
 }
 

@@ -15,10 +15,11 @@ import { InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient, Unsuppo
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
+import { calling } from '../known-causes.js'
 import type { ServerOptions } from '../options.js'
 import { isSecure, jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { receivedRequest } from '../received-request.js'
-import { formatScope, isWithinScope, type Scope } from '../scope.js'
+import { formatScope, isWithinScope, refusedScope, type Scope } from '../scope.js'
 import type { Settlement } from '../stores/ledger.js'
 import { mintTokens, repeatedMembers, type TokenOrder } from '../tokens/issue.js'
 import { isAccessTokenLive } from '../tokens/read.js'
@@ -57,7 +58,10 @@ export function tokenResponse(configuration: Configuration, request: ProtocolReq
 }
 
 /** The client may use the grant that it asks for, and may be granted the scope that it asks for. */
-export function accept(configuration: Configuration, { request, parameters, resource, pairs, client }: ClientRequest): AcceptedRequest {
+export function accept(
+  configuration: Configuration,
+  { request, parameters, resource, pairs, client, startedAt }: ClientRequest,
+): AcceptedRequest {
   configuration.servedEndpoints.add('token')
   const grant = chooseGrant(parameters, client, configuration)
   const context = request.context ?? {}
@@ -74,6 +78,7 @@ export function accept(configuration: Configuration, { request, parameters, reso
     context,
     address: request.address,
     claims,
+    startedAt,
   }
   // RFC 6749 §5.2: invalid_scope, before anything else is looked at
   if (
@@ -81,7 +86,10 @@ export function accept(configuration: Configuration, { request, parameters, reso
     grant.ignoresForeignScope !== true &&
     !isWithinScope(requestedScope, allowedScope(accepted, requestedScope))
   ) {
-    throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what server and client allow' })
+    throw new InvalidScope(undefined, {
+      reason: 'the requested scope exceeds what server and client allow',
+      facts: refusedScope(requestedScope, allowedScope(accepted, requestedScope)),
+    })
   }
   // RFC 8707 §2: invalid_target, likewise
   resourcesOf(accepted)
@@ -108,7 +116,7 @@ function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGr
   if (grant_type === undefined) throw new InvalidRequest('grant_type is required')
   const grant = grants.get(grant_type)
   // RFC 6749 §5.2: the grant type is not supported by the server
-  if (grant === undefined) throw new UnsupportedGrantType()
+  if (grant === undefined) throw unsupported(grants)
   // RFC 6749 §5.2: the client is not authorized to use this grant type
   if (!client.grant_types.includes(grant.type)) {
     throw new UnauthorizedClient(undefined, { reason: 'not among the grant_types of the client' })
@@ -116,6 +124,12 @@ function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGr
   // RFC 6749 §4.4: what a public client sends does not prove who sent it
   if (client.isPublic && grant.publicClients !== true) throw new UnauthorizedClient(undefined, { reason: 'not a grant for public clients' })
   return grant
+}
+
+/** Names what there is, which the metadata tell as well; and not what was asked for, which may be anything. */
+function unsupported(grants: Configuration['grants']): UnsupportedGrantType {
+  const reason = 'the grant type is not supported'
+  return new UnsupportedGrantType(`${reason}; there are ${[...grants.keys()].join(', ')}`, { reason })
 }
 
 /** What the application has to say before anything is judged. */
@@ -142,14 +156,18 @@ interface Refused {
 
 /** Judges the grant, mints, and writes, as one step. */
 export function settle(request: AcceptedRequest): Awaitable<JsonObject> {
-  const { emit, ledger } = request.configuration
+  const { configuration, startedAt } = request
+  const { emit, ledger } = configuration
   const settled = whenThere(presentedCredential(request), (presented) =>
     ledger.settle(presented.authorization_id, (current) => decide(request, presented, current)),
   )
   return whenThere(settled, (outcome) => {
-    emit(outcome.event)
-    if ('error' in outcome) throw outcome.error
-    if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped' })
+    if ('error' in outcome) {
+      emit(outcome.event)
+      throw outcome.error
+    }
+    emit(startedAt === undefined ? outcome.event : Object.assign(outcome.event, { startedAt }))
+    if (outcome.dropped > 0) emit({ ...outcome.event, type: 'access_token.dropped', startedAt: undefined })
     return outcome.members
   })
 }
@@ -190,7 +208,7 @@ function judge(request: AcceptedRequest, presented: PresentedCredential, current
   const { grant } = request
   const withheld = withheldReason(request, current)
   if (withheld !== undefined) return judgeWithheld(request, presented, withheld)
-  const authorize = () => grant.authorize(grantRequest(request, presented, current))
+  const authorize = () => calling(`the grant ${grant.type}`, () => grant.authorize(grantRequest(request, presented, current)))
   return grant.limitedBy === undefined ? authorize() : withinLimitOf(grant.limitedBy, request, authorize)
 }
 
@@ -255,9 +273,10 @@ function repeated(request: AcceptedRequest, { answer, authorization }: Repetitio
 
 function refused(
   request: AcceptedRequest,
-  { authorization, error, event }: Extract<GrantDecision, { kind: 'refuse' }>,
+  { authorization, error, event, age }: Extract<GrantDecision, { kind: 'refuse' }>,
 ): Settlement<Refused> {
-  return { next: authorization, result: { error, event: describe(request, event, authorization, '') } }
+  const described = describe(request, event, authorization, '')
+  return { next: authorization, result: { error, event: age === undefined ? described : { ...described, age } } }
 }
 
 function describe(

@@ -12,6 +12,7 @@
 import { withCodeBurnt, withCodeUsed, withRevocation, type Authorization, type AuthorizationCode } from '../authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
 import { assertKnownKeys } from '../option-checks.js'
+import { sentUri } from '../redirect-uri.js'
 import { matchesDigest, sha256, equalInConstantTime } from '../secrets.js'
 import type { Grant, GrantDecision, GrantRequest, Refusal } from './grant.js'
 
@@ -43,7 +44,7 @@ function authorize(request: GrantRequest): GrantDecision {
   // Before the verifier counts: a request whose scope is refused burns nothing.
   const scope = request.grantableScope(authorization.scope)
   if (!verified) return burnt(authorization, code)
-  return { kind: 'continue', authorization: withCodeUsed(authorization, code), scope, refreshToken: { step: 'begin' } }
+  return { kind: 'continue', authorization: withCodeUsed(authorization, code, request.now), scope, refreshToken: { step: 'begin' } }
 }
 
 function refuse(reason: string): never {
@@ -65,7 +66,10 @@ function assertRedirectUri(redirect_uri: string | undefined, code: Authorization
   if (redirect_uri === undefined) {
     if (code.redirect_uri_named)
       throw new InvalidRequest('redirect_uri is required', { reason: 'the authorization request named a redirect_uri' })
-  } else if (redirect_uri !== code.redirect_uri) refuse('redirect_uri differs from the authorization request')
+  } else if (redirect_uri !== code.redirect_uri) {
+    const facts = { ...sentUri(redirect_uri), registered: code.redirect_uri }
+    throw new InvalidGrant(undefined, { reason: 'redirect_uri differs from the authorization request', facts })
+  }
 }
 
 function isVerified(code_verifier: string | undefined, { pkce }: AuthorizationCode): boolean {
@@ -89,7 +93,9 @@ function burnt(authorization: Authorization, code: AuthorizationCode): Refusal {
 }
 
 function replayed({ now }: GrantRequest, authorization: Authorization): Refusal {
+  const usedAt = authorization.code?.usedAt
   return {
+    ...(usedAt === undefined ? {} : { age: Math.max(0, now - usedAt) }),
     kind: 'refuse',
     // RFC 6749 §4.1.2: a code used twice revokes what was issued for it
     authorization: withRevocation(authorization, now),

@@ -109,4 +109,6 @@ export interface Refusal {
   readonly authorization: Authorization
   readonly error: OAuthError
   readonly event: EventType
+  /** For the event: seconds since the credential was used first. */
+  readonly age?: number
 }

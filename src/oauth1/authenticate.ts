@@ -244,7 +244,7 @@ async function findCredentials(configuration: OAuth1Configuration, token: string
   const tokenSecret = sealer.open(sealedSecret, 'oauth1 token secret', known.id)
   if (tokenSecret === undefined) {
     const reason = sealer.knowsKeyOf(sealedSecret) ? 'the secret of a token does not open' : 'a token was sealed with a key that is gone'
-    emit({ type: 'warning', authorization_id: known.id, reason })
+    emit({ type: 'warning', authorization_id: known.id, reason }, true)
   }
   return { credentials: isToken && tokenSecret !== undefined ? known : undefined, tokenSecret }
 }

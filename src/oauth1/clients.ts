@@ -24,7 +24,8 @@ export interface OAuth1Client {
   readonly sealed_client_secret?: string
   /** Its RSA public key, at least 2048 bits: PEM or KeyObject. Needed for RSA. */
   readonly public_key?: string | KeyObject
-  /** Where its users may be sent, compared byte for byte, and `oob`. Default: `oob` and any URI that is not a script or a file. */
+  /** Where its users may be sent, compared byte for byte, and `oob`. Default: `oob`, and any URI that leads where its text says and to no script, file or program of the operating
+   * system. */
   readonly callbacks?: readonly string[]
   /** The realms it may get. Default: all of the server's. */
   readonly realms?: readonly string[]
@@ -97,11 +98,11 @@ async function lookUp(find: BoundFind, client_id: string, settings: ClientSettin
   try {
     const client = readClient(found, 'the client', settings)
     if (client.client_id === client_id) return client
-    emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' })
+    emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' }, true)
   } catch (cause) {
     // A stored client that contradicts itself authenticates nobody.
     if (!(cause instanceof ConfigurationError)) throw cause
-    emit({ type: 'warning', client_id, reason: cause.message })
+    emit({ type: 'warning', client_id, reason: cause.message }, true)
   }
   return undefined
 }

@@ -4,6 +4,7 @@
 import type { ServerResponse } from 'node:http'
 import { parsedBody, unreadBody } from '../body.js'
 import { ConfigurationError } from '../errors.js'
+import { startTime } from '../events.js'
 import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
 import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import {
@@ -73,12 +74,13 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
   const configuration = configureOAuth1(options)
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
+    const startedAt = startTime(configuration.emit)
     void check(configuration, req, demand).then(
       (auth) => {
         req.auth = auth
         pass(next)
       },
-      (thrown: unknown) => send(res, refuse(configuration, 'oauth1 resource', thrown)),
+      (thrown: unknown) => send(res, refuse(configuration, 'oauth1 resource', thrown, { startedAt })),
     )
   }
 }
@@ -110,14 +112,15 @@ async function answer(
   res: ServerResponse,
   respond: (request: ProtocolRequest) => Promise<ProtocolResponse>,
 ): Promise<void> {
+  const startedAt = startTime(configuration.emit)
   try {
     const head = requestHead(req)
     const request = requestOf(configuration, req, head)
     const context = await readContext(configuration, req)
     const body = () => keptBody(req) ?? unreadBody(req, res, head.headers, configuration, 'keep its text in req.rawBody')
-    send(res, await respond({ ...request, context, body }))
+    send(res, await respond({ ...request, context, startedAt, body }))
   } catch (thrown) {
-    send(res, refuse(configuration, endpoint, thrown))
+    send(res, refuse(configuration, endpoint, thrown, { startedAt }))
   }
 }
 

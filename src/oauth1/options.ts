@@ -7,6 +7,7 @@ import { createWarn, readInsecureTransport, readStore, systemClock, type Warn } 
 import { ConfigurationError } from '../errors.js'
 import { createEmit, type Emit, type EventListener } from '../events.js'
 import { readFailureLimit, type FailureCounter } from '../failed-authentication.js'
+import { named } from '../known-causes.js'
 import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
 import { NamedRoom, SharedRoom } from '../shared-room.js'
@@ -206,16 +207,16 @@ function build(options: OAuth1Options, members: Unchecked): OAuth1Configuration 
     temporaryCredentialsLifetime: reader.whole('temporaryCredentialsLifetime', 600, 1, day),
     tokenLifetime: reader.whole('tokenLifetime', year, 1, 100 * year),
     clockTolerance,
-    tokens,
+    tokens: named('the option tokens', tokens),
     oobVerifierDigits: reader.whole('oobVerifierDigits', undefined, 6, 22),
-    authorize,
-    responseParameters,
-    context,
-    available,
+    authorize: named('the option authorize', authorize),
+    responseParameters: named('the option responseParameters', responseParameters),
+    context: named('the option context', context),
+    available: named('the option available', available),
     failures: readFailureLimit(members, clock, callbackTimeout),
     temporaryRoom: readTemporaryRoom(reader, clock),
     callbackTimeout,
-    trustProxy,
+    trustProxy: named('the option trustProxy', trustProxy),
     allowInsecureTransport: readInsecureTransport(reader, warn, 'requests can be read and replayed within the timestamp window'),
     maxBodySize: reader.whole('maxBodySize', 16_384, 64, 1_048_576),
     clock,

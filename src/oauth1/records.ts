@@ -8,6 +8,7 @@
 import type { Awaitable } from '../awaitable.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
+import { measured, StoreTimeout, type StoreVerb } from '../store-calls.js'
 import { recordFormat, type RecordKind, type Store, type StoredRecord } from '../stores/store.js'
 import { withinTime } from '../within-time.js'
 import { credentialsIdOf, fromRecord, recordIdOf, toRecord, type Credentials } from './credentials.js'
@@ -41,7 +42,7 @@ export class Records {
 
   /** The same with something else in their place; it takes as long, down to what it costs to await an object and not undefined. */
   async findOr<T>(id: string, otherwise: () => T): Promise<Credentials | T> {
-    const { record } = await this.#call(async (store) => ({ record: await store.get(recordIdOf(id)) }))
+    const { record } = await this.#call('get', async (store) => ({ record: await store.get(recordIdOf(id)) }))
     return record === undefined || record.issuer !== this.#settings.issuer ? otherwise() : fromRecord(record)
   }
 
@@ -52,7 +53,7 @@ export class Records {
   }
 
   async #findAlias(oauth_token: string): Promise<string | undefined> {
-    const { record } = await this.#call(async (store) => ({ record: await store.get(this.#aliasId(oauth_token)) }))
+    const { record } = await this.#call('get', async (store) => ({ record: await store.get(this.#aliasId(oauth_token)) }))
     if (record?.kind !== 'alias' || record.issuer !== this.#settings.issuer) return undefined
     const { credentials_id } = record.data
     return typeof credentials_id === 'string' ? credentials_id : undefined
@@ -65,7 +66,7 @@ export class Records {
    */
   async createAlias(oauth_token: string, credentials_id: string, expiresAt: number): Promise<void> {
     const record = this.#newRecord('alias', this.#aliasId(oauth_token), { credentials_id }, expiresAt)
-    if ((await this.#call((store) => store.create(record))) || (await this.#isOwn(record))) return
+    if ((await this.#call('create', (store) => store.create(record))) || (await this.#isOwn(record))) return
     throw new ServerError(undefined, { reason: 'the option tokens repeated itself: its text belongs to other credentials' })
   }
 
@@ -88,7 +89,7 @@ export class Records {
   async claimNonce(nonce: string, expiresAt: number): Promise<boolean> {
     const { issuer } = this.#settings
     const record = this.#newRecord('guard', `guard:${sha256(JSON.stringify([issuer ?? null, 'oauth1 nonce', nonce]))}`, {}, expiresAt)
-    return (await this.#call((store) => store.create(record))) || this.#isOwn(record)
+    return (await this.#call('create', (store) => store.create(record))) || this.#isOwn(record)
   }
 
   #newRecord(kind: RecordKind, id: string, data: StoredRecord['data'], expiresAt: number): StoredRecord {
@@ -101,19 +102,22 @@ export class Records {
   async #write(credentials: Credentials): Promise<boolean> {
     const { version } = credentials
     const record = toRecord(credentials, randomText(versionSize), this.#settings.issuer)
-    const written = await this.#call((store) => (version === undefined ? store.create(record) : store.replace(record, version)))
+    const written = await this.#call(version === undefined ? 'create' : 'replace', (store) =>
+      version === undefined ? store.create(record) : store.replace(record, version),
+    )
     return written || this.#isOwn(record)
   }
 
   async #isOwn(record: StoredRecord): Promise<boolean> {
-    const stored = await this.#call((store) => store.get(record.id))
+    const stored = await this.#call('get', (store) => store.get(record.id))
     return stored?.version === record.version
   }
 
-  async #call<T>(work: (store: Store) => Awaitable<T>): Promise<T> {
+  async #call<T>(verb: StoreVerb, work: (store: Store) => Awaitable<T>): Promise<T> {
     const { store, timeout } = this.#settings
+    const bounded = () => withinTime(timeout, () => work(store), () => new StoreTimeout(timeout)) // prettier-ignore
     try {
-      return await withinTime(timeout, () => work(store), () => new Error(`the store did not answer within ${timeout} ms`)) // prettier-ignore
+      return await measured(verb, bounded, (thrown) => (thrown instanceof StoreTimeout ? 'timeout' : 'failed'))
     } catch (cause) {
       throw new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause })
     }

@@ -21,7 +21,12 @@ export function unauthorized({ realm }: Pick<OAuth1Configuration, 'realm'>, reas
 }
 
 /** Reports a refusal or a failure, and renders it. */
-export function refuse({ emit }: Pick<OAuth1Configuration, 'emit'>, endpoint: string, thrown: unknown): ProtocolResponse {
+export function refuse(
+  { emit }: Pick<OAuth1Configuration, 'emit'>,
+  endpoint: string,
+  thrown: unknown,
+  { address, startedAt }: { readonly address?: string | undefined; readonly startedAt?: number | undefined } = {},
+): ProtocolResponse {
   const error = toOAuthError(thrown)
   emit({
     type: error.status >= 500 ? 'request.failed' : 'request.refused',
@@ -29,6 +34,9 @@ export function refuse({ emit }: Pick<OAuth1Configuration, 'emit'>, endpoint: st
     error: error.error,
     status: error.status,
     reason: error.reason ?? error.description,
+    ...error.facts,
+    ...(address === undefined || address === '' ? {} : { address }),
+    startedAt,
     ...(error.cause === undefined ? {} : { cause: error.cause }),
   })
   return renderRefusal(error)

@@ -3,11 +3,12 @@
  */
 import { assertAvailable } from '../availability.js'
 import { InvalidRequest } from '../errors.js'
+import { startTime } from '../events.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { inTime, tokenText } from './application-rules.js'
 import { assertTransport, claimNonce, identify, type SignedRequest, type UsableStage } from './authenticate.js'
-import { callbackFault } from './callback.js'
+import { callbackFault, unregisteredCallbackFault } from './callback.js'
 import type { RegisteredClient } from './clients.js'
 import { newCredentialsId, type TemporaryCredentials } from './credentials.js'
 import { acceptEndpointRequest } from './endpoint-request.js'
@@ -25,6 +26,7 @@ const demand = { endpoint, stage: undefined, required: ['oauth_callback'] } as c
  */
 export async function createTemporaryCredentialsResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
+  const startedAt = request.startedAt ?? startTime(configuration.emit)
   const { context = {}, address } = request
   try {
     await assertAvailable(configuration)
@@ -39,7 +41,7 @@ export async function createTemporaryCredentialsResponse(options: OAuth1Options,
     const oauth_token = await admit(configuration, asked, { signed, address, context })
     return formResponse(await issue(configuration, asked, oauth_token))
   } catch (thrown) {
-    return refuse(configuration, endpoint, thrown)
+    return refuse(configuration, endpoint, thrown, { address: request.address, startedAt })
   }
 }
 
@@ -76,7 +78,7 @@ async function admit(configuration: OAuth1Configuration, asked: Asked, { signed,
 }
 
 function acceptableCallback(callback: string, { callbacks }: RegisteredClient): string {
-  const fault = callbackFault(callback)
+  const fault = callbacks === undefined ? unregisteredCallbackFault(callback) : callbackFault(callback)
   if (fault !== undefined) throw new InvalidRequest(fault)
   // RFC 5849 §4.7: a registered callback keeps a user from being sent to somebody else
   if (callbacks !== undefined && !callbacks.includes(callback)) throw new InvalidRequest('the callback is not registered for this client')

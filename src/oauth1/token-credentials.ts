@@ -3,6 +3,7 @@
  * user agreed to, and the verifier, are exchanged for token credentials; once, under any concurrency.
  */
 import { assertAvailable } from '../availability.js'
+import { startTime } from '../events.js'
 import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { approvedRealms, extraMembers, inTime, tokenText } from './application-rules.js'
@@ -25,6 +26,7 @@ const demand = { endpoint, stage: 'authorized', required: ['oauth_verifier'] } a
  */
 export async function createAccessTokenResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
+  const startedAt = request.startedAt ?? startTime(configuration.emit)
   const { context = {} } = request
   try {
     await assertAvailable(configuration)
@@ -35,9 +37,9 @@ export async function createAccessTokenResponse(options: OAuth1Options, request:
     if (credentials === undefined) throw unauthorized(configuration, 'no temporary credentials')
     // RFC 5849 §2.3: the server must verify the verification code
     if (!isVerifier(oauth_verifier, oauth_token, credentials)) throw await refuseVerifier(configuration, credentials)
-    return formResponse(await exchange(configuration, credentials, context))
+    return formResponse(await exchange(configuration, credentials, context, startedAt))
   } catch (thrown) {
-    return refuse(configuration, endpoint, thrown)
+    return refuse(configuration, endpoint, thrown, { address: request.address, startedAt })
   }
 }
 
@@ -45,6 +47,7 @@ async function exchange(
   configuration: OAuth1Configuration,
   credentials: AuthorizedCredentials,
   context: Context,
+  startedAt: number | undefined,
 ): Promise<Record<string, string>> {
   const { records, tokens, emit } = configuration
   const { id, client_id, subject } = credentials
@@ -54,7 +57,7 @@ async function exchange(
   if ((await replaceAuthorized(records, credentials, (current) => exchanged(current, next))) === undefined) {
     throw unauthorized(configuration, 'another request was faster with the same temporary credentials')
   }
-  emit({ type: 'token.issued', endpoint, client_id, subject, authorization_id: id })
+  emit({ type: 'token.issued', endpoint, client_id, subject, authorization_id: id, startedAt })
   return members
 }
 

@@ -98,6 +98,7 @@ function readCode(value: unknown): AuthorizationCode {
     redirect_uri_named: flag(code.redirect_uri_named, 'code.redirect_uri_named'),
     pkce: readPkce(code.pkce),
     status: oneOf(code.status, ['issued', 'used', 'burnt'], 'code.status'),
+    ...(isPresent(code.usedAt) ? { usedAt: instant(code.usedAt, 'code.usedAt') } : {}),
   }
 }
 

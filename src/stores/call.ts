@@ -1,6 +1,7 @@
 /** One call of a store, bounded in time, and in number with the others that are under way. */
 import { isPromise, type Awaitable } from '../awaitable.js'
 import { TemporarilyUnavailable } from '../errors.js'
+import { measured, StoreTimeout, type StoreCall, type StoreVerb } from '../store-calls.js'
 import type { StoreLine } from './line.js'
 import type { Store } from './store.js'
 
@@ -15,12 +16,16 @@ export interface BoundedStore {
 const placeShare = 10
 
 /**
- * What `work` answers. Whatever goes wrong is a plight of the server. An urgent call, one that ends an Authorization, waits for a place
+ * What `work`, which calls that verb, answers. Whatever goes wrong is a plight of the server. An urgent call, one that ends an Authorization, waits for a place
  * before the others.
  *
  * @throws TemporarilyUnavailable
  */
-export function callStore<T>(bounded: BoundedStore, work: (store: Store) => Awaitable<T>, isUrgent = false): Awaitable<T> {
+export function callStore<T>(bounded: BoundedStore, verb: StoreVerb, work: (store: Store) => Awaitable<T>, isUrgent = false): Awaitable<T> {
+  return measured(verb, () => callInLine(bounded, work, isUrgent), outcomeOf)
+}
+
+function callInLine<T>(bounded: BoundedStore, work: (store: Store) => Awaitable<T>, isUrgent: boolean): Awaitable<T> {
   const { line, timeout } = bounded
   if (line === undefined || line.isFree) return send(bounded, work, timeout)
   return new Promise((resolve, reject) => {
@@ -52,7 +57,7 @@ function send<T>({ store, timeout, line }: BoundedStore, work: (store: Store) =>
     }
     let timer = setTimeout(() => {
       timer = setTimeout(leave, (placeShare - 1) * timeout).unref()
-      reject(storeFailed(new Error(`the store did not answer within ${timeout} ms`)))
+      reject(storeFailed(new StoreTimeout(timeout)))
     }, remaining)
     function end(): void {
       clearTimeout(timer)
@@ -81,6 +86,12 @@ function begin<T>(store: Store, work: (store: Store) => Awaitable<T>): Awaitable
 
 function storeFailed(cause: unknown): TemporarilyUnavailable {
   return new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause, retryAfter: soon() })
+}
+
+function outcomeOf(thrown: unknown): StoreCall['outcome'] {
+  const cause = thrown instanceof TemporarilyUnavailable ? thrown.cause : thrown
+  // A call that was never sent has no cause.
+  return cause === undefined ? 'refused' : cause instanceof StoreTimeout ? 'timeout' : 'failed'
 }
 
 /** One to three seconds, by chance: clients that were refused in the same moment are not to come back in the same moment. */

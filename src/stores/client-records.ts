@@ -56,7 +56,7 @@ export class ClientRecords {
     const data = source === 'application' ? { client: toJson(client) } : { client: toJson(client), source }
     const record = this.#record(client.client_id, data, expiresAt)
     this.#hasWritten = true
-    if (await callStore(this.#settings, (store) => store.create(record))) return true
+    if (await callStore(this.#settings, 'create', (store) => store.create(record))) return true
     return (await this.#read(client.client_id))?.version === record.version
   }
 
@@ -75,7 +75,7 @@ export class ClientRecords {
       if (record?.data.client === undefined || record.expiresAt >= instant) return
       const { version, data } = record
       const kept = this.#record(client_id, data, instant + day)
-      if (await callStore(this.#settings, (store) => store.replace(kept, version))) return
+      if (await callStore(this.#settings, 'replace', (store) => store.replace(kept, version))) return
       record = await this.#read(client_id)
       if (performance.now() > deadline)
         throw new TemporarilyUnavailable(undefined, { reason: 'lost the race for this client until the deadline' })
@@ -93,7 +93,7 @@ export class ClientRecords {
     for (let current = await this.#read(client_id); ;) {
       const record = this.#record(client_id, data, expiresAt)
       const replaced = current?.version
-      const isWritten = await callStore(this.#settings, (store) =>
+      const isWritten = await callStore(this.#settings, replaced === undefined ? 'create' : 'replace', (store) =>
         replaced === undefined ? store.create(record) : store.replace(record, replaced),
       )
       if (isWritten) return
@@ -107,7 +107,7 @@ export class ClientRecords {
 
   async #read(client_id: string): Promise<StoredRecord | undefined> {
     const id = this.#idOf(client_id)
-    const record = (await callStore(this.#settings, (store) => store.get(id))) as StoredRecord | null | undefined
+    const record = (await callStore(this.#settings, 'get', (store) => store.get(id))) as StoredRecord | null | undefined
     if (record === undefined || record === null) return undefined
     if (record.format === recordFormat && record.kind === 'client') return record
     throw new TemporarilyUnavailable(undefined, { reason: `the record of a client has format ${record.format}, not ${recordFormat}` })

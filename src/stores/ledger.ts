@@ -104,7 +104,7 @@ export class Ledger {
     const records = this.#settings.store.list(filter)[Symbol.asyncIterator]()
     try {
       for (;;) {
-        const step = await callStore(this.#settings, () => records.next())
+        const step = await callStore(this.#settings, 'list', () => records.next())
         if (step.done === true) return
         const authorization = this.#listed(step.value, onUnreadable)
         if (authorization !== undefined && !this.#isTooOld(authorization)) yield authorization
@@ -150,7 +150,7 @@ export class Ledger {
    */
   async claimOnce(namespace: string, value: string, expiresAt: number): Promise<boolean> {
     const record = this.#newRecord('guard', this.#guardId(namespace, value), {}, expiresAt)
-    if (await callStore(this.#settings, (store) => store.create(record))) return true
+    if (await callStore(this.#settings, 'create', (store) => store.create(record))) return true
     const stored = await this.#get(record.id)
     return stored?.version === record.version
   }
@@ -170,7 +170,7 @@ export class Ledger {
   /** Keeps plain data under a text that several requests may have in common. False where something is kept there already: nothing is written then. */
   async rememberShared(kind: RecordKind, text: string, data: JsonObject, expiresAt: number): Promise<boolean> {
     const record = this.#newRecord(kind, this.#textId(kind, text), data, expiresAt)
-    if (await callStore(this.#settings, (store) => store.create(record))) return true
+    if (await callStore(this.#settings, 'create', (store) => store.create(record))) return true
     const stored = await this.#get(record.id)
     return stored?.version === record.version
   }
@@ -184,7 +184,7 @@ export class Ledger {
   /** Replaces what was recalled, unless somebody was faster: then false. */
   async exchange(recalled: StoredRecord, data: JsonObject, expiresAt: number): Promise<boolean> {
     const record = { ...recalled, version: randomText(versionSize), data, expiresAt: Math.max(expiresAt, recalled.expiresAt) }
-    if (await callStore(this.#settings, (store) => store.replace(record, recalled.version))) return true
+    if (await callStore(this.#settings, 'replace', (store) => store.replace(record, recalled.version))) return true
     const stored = await this.#get(record.id)
     return stored?.version === record.version
   }
@@ -202,7 +202,7 @@ export class Ledger {
   async #writeAlias({ text, authorization_id, generation, expiresAt }: Alias): Promise<void> {
     const data = generation === undefined ? { authorization_id } : { authorization_id, generation }
     const record = this.#newRecord('alias', this.#aliasId(text), data, expiresAt)
-    if (await callStore(this.#settings, (store) => store.create(record))) return
+    if (await callStore(this.#settings, 'create', (store) => store.create(record))) return
     const existing = await this.findAlias(text)
     if (existing?.authorization_id === authorization_id && existing.generation === generation) return
     throw new ServerError(undefined, { reason: 'a generator repeated itself: its text belongs to another authorization' })
@@ -210,7 +210,7 @@ export class Ledger {
 
   /** The record with that id. A driver's null means the same as undefined: there is none. */
   #get(id: string, urgent = false): Awaitable<StoredRecord | null | undefined> {
-    return callStore(this.#settings, (store) => store.get(id), urgent)
+    return callStore(this.#settings, 'get', (store) => store.get(id), urgent)
   }
 
   #newRecord(kind: RecordKind, id: string, data: JsonObject, expiresAt: number): StoredRecord {
@@ -283,7 +283,9 @@ export class Ledger {
     const replaced = next.version
     // A write that ends an Authorization waits for a place before others.
     const isUrgent = next.revokedAt !== undefined
-    return callStore(this.#settings, (store) => (replaced === undefined ? store.create(record) : store.replace(record, replaced)), isUrgent)
+    return replaced === undefined
+      ? callStore(this.#settings, 'create', (store) => store.create(record), isUrgent)
+      : callStore(this.#settings, 'replace', (store) => store.replace(record, replaced), isUrgent)
   }
 }
 

@@ -5,7 +5,7 @@
  * Expired records really go: they stand in buckets by the time at which they end, each write sweeps a few of the buckets that
  * are due, and a timer that keeps no process alive sweeps the rest.
  */
-import type { EventFields } from '../events.js'
+import { createEmit, type EventFields } from '../events.js'
 import { assertKnownKeys } from '../option-checks.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 
@@ -18,7 +18,10 @@ export interface MemoryStoreOptions {
   readonly maxRecords?: number
   /** Now, in seconds since the epoch. Default: the system's clock. */
   readonly clock?: () => number
-  /** Told once when a part of the store is 80 % full, and again after it has emptied below 70 %. */
+  /**
+   * Told once when a part of the store is 80 % full, and again after it has emptied below 70 %. Default: the `node:diagnostics_channel`, or the console
+   * where nobody listens.
+   */
   readonly onEvent?: (event: EventFields) => void
 }
 
@@ -51,6 +54,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const byClient = new Index()
   const due = new DueTimes()
   const counts: Record<Part, number> = { tokens: 0, guards: 0, strangers: 0 }
+  // Without a listener of its own, whoever hears the events of this process hears it.
+  const tell = onEvent ?? createEmit(undefined, clock)
   const filling: Record<Part, boolean> = { tokens: false, guards: false, strangers: false }
   let timer: NodeJS.Timeout | undefined
 
@@ -89,7 +94,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 
   function report(reason: string): void {
     try {
-      onEvent?.({ type: 'store.filling', reason })
+      tell({ type: 'store.filling', reason })
     } catch {
       // A listener's failure is no reason to refuse a record.
     }

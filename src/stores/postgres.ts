@@ -11,9 +11,10 @@
  * The pool must reach the primary. What is acknowledged survives a crash of the server while `synchronous_commit` is on, and a
  * failover while a synchronous standby exists.
  */
+import { noteRemedy } from '../known-causes.js'
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { checkStatement, creationBlock, lookStatement, readCheck, readLook } from './postgres-catalogue.js'
-import { inSchema, postgresStatements, tableNames } from './schema.js'
+import { inSchema, missingTable, postgresStatements, tableNames } from './schema.js'
 import { serverTime } from './server-time.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import {
@@ -99,8 +100,14 @@ export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions 
 
   async function send(text: string, values: unknown[], query_timeout = queryTimeout): Promise<readonly Row[]> {
     if (!isUsed) beginUse()
-    const { rows } = await (pgPool === undefined ? pool.query(text, values) : pgPool.query({ text, values, query_timeout }))
-    return rows as readonly Row[]
+    try {
+      const { rows } = await (pgPool === undefined ? pool.query(text, values) : pgPool.query({ text, values, query_timeout }))
+      return rows as readonly Row[]
+    } catch (thrown) {
+      // undefined_table
+      if (errorMember(thrown, 'code') === '42P01') noteRemedy(thrown, missingTable(names))
+      throw thrown
+    }
   }
 
   function beginUse(): void {

@@ -12,6 +12,7 @@
  * What a crash or a failover takes back depends on how Redis is run: see {@link RedisStore.check} and `acknowledgedBy`.
  */
 import { createHash } from 'node:crypto'
+import { ConfigurationError } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { acknowledgedWrites, type Acknowledgement } from './redis-acknowledgement.js'
@@ -61,6 +62,18 @@ local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 if last[2] then redis.call('EXPIREAT', KEYS[1], last[2]) end
 return 1`
 
+/** @throws ConfigurationError for a client of node-redis or ioredis, which everybody tries first: their commands differ. */
+function assertNoClient(options: unknown): void {
+  if (typeof options !== 'object' || options === null) return
+  const { duplicate, call } = options as { readonly duplicate?: unknown; readonly call?: unknown }
+  if (typeof duplicate !== 'function' && typeof call !== 'function') return
+  const remedy =
+    typeof call === 'function'
+      ? 'redisStore takes { sendCommand: ([command, ...args]) => client.call(command, ...args) }, not the client itself'
+      : 'redisStore takes { sendCommand: (args) => client.sendCommand([...args]) }, not the client itself'
+  throw new ConfigurationError(remedy)
+}
+
 /** A connection carries any number of commands at once; they wait in the server, for microseconds each. */
 const concurrency = 512
 
@@ -75,6 +88,7 @@ const optionNames = [...durableOptionNames, 'sendCommand', 'prefix', 'acknowledg
  * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
+  assertNoClient(options)
   const upkeep = readUpkeep(options, optionNames, 'redisStore')
   const { sendCommand, prefix = 'oauth2:', acknowledgedBy, allowUncheckedServer = false } = options
   if (typeof sendCommand !== 'function') throw new TypeError('redisStore: sendCommand must be a function (args, key) => reply')

@@ -42,6 +42,11 @@ function namesIn(prefix: string, name: string): TableNames {
   }
 }
 
+/** The remedy where a database says that there is no such table. */
+export function missingTable({ table }: TableNames): string {
+  return `table ${table} does not exist; call await store.createTables()`
+}
+
 function indexesOf({ table, bySubject, byClient, byExpiry }: TableNames): readonly (readonly [name: string, on: string])[] {
   return [
     [bySubject, `${table} (subject, id) WHERE kind = 'authorization' AND subject IS NOT NULL`],

@@ -41,10 +41,7 @@ export function serverTime({ clock, clockTolerance, emit }: Upkeep, ask: () => P
     if (Math.abs(difference) > limit) due = performance.now() + retryInterval
     const isOff = Math.abs(difference) > clockTolerance
     if (isOff && !isTold) {
-      emit({
-        type: 'warning',
-        reason: `the clock of the database server is ${inWords(difference)} the one of this process`,
-      })
+      emit({ type: 'warning', reason: `the clock of the database server is ${inWords(difference)} the one of this process` }, true)
     }
     isTold = isOff
   }

@@ -6,8 +6,9 @@
  *
  * Give the store a connection of its own: a transaction that the application has open there would hold what the store writes.
  */
+import { noteRemedy } from '../known-causes.js'
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
-import { sqliteColumns, sqliteSchema, tableNames, type TableNames } from './schema.js'
+import { missingTable, sqliteColumns, sqliteSchema, tableNames, type TableNames } from './schema.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
 import {
   assertWhole,
@@ -79,9 +80,19 @@ export function sqliteStore(database: SqliteDatabase, options: SqliteStoreOption
       database.prepare('PRAGMA synchronous = FULL').run()
       isSet = true
     }
-    const made = database.prepare(sql)
+    const made = prepare(sql)
     prepared.set(sql, made)
     return made
+  }
+
+  function prepare(sql: string): SqliteStatement {
+    try {
+      return database.prepare(sql)
+    } catch (thrown) {
+      // SQLite has no code for it.
+      if (/^no such table\b/.test(String(errorMember(thrown, 'message')))) noteRemedy(thrown, missingTable(names))
+      throw thrown
+    }
   }
 
   /** A busy database did nothing, so the call is repeated. */

@@ -12,7 +12,10 @@ export interface DurableStoreOptions {
   readonly clock?: () => number
   /** Seconds by which the clocks of the machines may differ before an event says so. Default 5. */
   readonly clockTolerance?: number
-  /** Told what the store notices. Events go to `node:diagnostics_channel` in any case. What it throws is swallowed. */
+  /**
+   * Told what the store notices. Events go to `node:diagnostics_channel` in any case, and failures to the console where nobody listens. What it throws is
+   * swallowed.
+   */
   readonly onEvent?: EventListener
 }
 

@@ -184,7 +184,7 @@ describe('who gets a refresh token', () => {
     expect(await after.tokens()).not.toHaveProperty('refresh_token')
     expect(await after.refresh(refresh_token)).toMatchObject({
       status: 400,
-      body: '{"error":"unsupported_grant_type","error_description":"the grant type is not supported"}',
+      body: '{"error":"unsupported_grant_type","error_description":"the grant type is not supported; there are authorization_code, client_credentials"}',
     })
     expect(await before.refresh(refresh_token)).toMatchObject({ status: 200 })
   })

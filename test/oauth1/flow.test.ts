@@ -119,6 +119,46 @@ test.each([
   expect(await initiate(oauth1Server(), client, { protocol: { oauth_callback } })).toMatchObject({ status: 400 })
 })
 
+test.each([
+  'https://good@evil.example/',
+  'https://good:pw@evil.example/',
+  'https://@evil.example/',
+  'https:evil.example/x',
+  'https:/evil.example/x',
+  'https:///evil.example/x',
+  'https://evil.example/a/../b',
+  'https://3232235777/x',
+  'myapp://good@evil/',
+  'mailto:x@evil.example',
+  'ftp://evil.example/',
+  'filesystem:https://evil.example/x',
+  'ms-msdt:/id',
+  'MS-Word:ofe|u|https://evil.example/x.docx'.replaceAll('|', '%7C'),
+  'search-ms:query=x',
+  'tel:+1900',
+])('O1 a callback that nobody has registered is not %s: it leads where its text says', async (oauth_callback) => {
+  const refused = await initiate(oauth1Server(), client, { protocol: { oauth_callback } })
+  expect(refused).toMatchObject({ status: 400 })
+  expect(refused.body).not.toContain('evil')
+  const registered = oauth1Server({ clients: [{ ...client, callbacks: [oauth_callback] }] })
+  expect(await initiate(registered, client, { protocol: { oauth_callback } })).toMatchObject({ status: 200 })
+})
+
+test.each([
+  'http://printer.example/ready',
+  'HTTPS://Printer.example:443?job=1',
+  "https://printer.example/ready?name='x'",
+  'x-oauthflow-printer://callback',
+  'com.example.app:/callback',
+  'ms-app://s-1-15-2-1/',
+  'http://127.0.0.1:49152/cb',
+])('O1 a callback that nobody has registered may be %s, and gets the verifier', async (oauth_callback) => {
+  const server = oauth1Server()
+  const { oauth_token = '' } = formOf(await initiate(server, client, { protocol: { oauth_callback } }))
+  const { redirect } = await authorizeTemporaryCredentials(server.options, { oauth_token, subject: 'alice' })
+  expect(redirect?.startsWith(oauth_callback)).toBe(true)
+})
+
 test('O1 a token that was taken back is unknown from then on, also one that is being exchanged', async () => {
   const server = oauth1Server()
   const token = await tokenFor(server)

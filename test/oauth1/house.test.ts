@@ -56,6 +56,7 @@ const shared = [
   'awaitable',
   'body',
   'protocol',
+  'redirect-uri',
   'errors',
   'secrets',
   'stores/store',

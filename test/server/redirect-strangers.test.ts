@@ -19,6 +19,7 @@ afterEach(() => resources.close())
 
 const document_id = 'https://evil.example/client.json'
 const phish = 'https://phish.example/'
+const frame = { 'sec-fetch-dest': 'iframe', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site' }
 
 /** A site where anybody may register, and be a document. */
 function start(decide?: Decide, options: ServerOptions = {}): Promise<Site> {
@@ -161,15 +162,56 @@ describe('X5 when somebody is there', () => {
     }
   })
 
-  test('X5 U7 prompt=none of a request that is right goes back, and says nothing about who is logged in', async () => {
+  test.each<[string, Record<string, string>]>([
+    ['a browser that does not say where', {}],
+    ['a window', { 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'cross-site' }],
+    ['an embedded object', { 'sec-fetch-dest': 'object', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin' }],
+  ])('X5 U7 M6 prompt=none in %s is a page with a link, and nobody is asked', async (_what, headers) => {
     const decide = jest.fn(() => ({ subject: 'alice' }))
     const site = await start(decide)
     for (const path of [await pathOfStranger(site, { prompt: 'none' }), authorizePath({ client_id: document_id, redirect_uri: phish, prompt: 'none' })]) {
-      const { status, location, answer } = await site.browser().go(path)
-      expect([status, location?.startsWith(`${phish}?error=`), answer.error]).toEqual([303, true, 'interaction_required'])
+      for (const method of ['GET', 'POST']) {
+        const page = await site.browser().go(path, { method, headers })
+        expectPageWithLink(page, phish, { error: 'interaction_required', error_description: 'the resource owner must be asked' })
+      }
     }
     expect(decide).not.toHaveBeenCalled()
   }) // prettier-ignore
+
+  test.each([
+    [{}, 'interaction_required'],
+    [{ scope: 'nonsense' }, 'invalid_scope'],
+  ])('X5 U7 M6 prompt=none %j in a frame goes back, and says nothing about who is logged in', async (differences, error) => {
+    const decide = jest.fn(() => ({ subject: 'alice' }))
+    const site = await start(decide)
+    await site.browser().go(authorizePath({ client_id: document_id, redirect_uri: phish }))
+    decide.mockClear()
+    for (const of of [{ client_id: document_id }, { client_id: (await register(site, phish)).json.client_id }]) {
+      const path = authorizePath({ ...of, redirect_uri: phish, prompt: 'none', ...differences })
+      const { status, location, answer } = await site.browser().go(path, { headers: frame })
+      expect([status, location?.startsWith(`${phish}?error=`), answer.error]).toEqual([303, true, error])
+    }
+    expect(decide).not.toHaveBeenCalled()
+  })
+
+  test('X5 M6 a frame without prompt=none gets the page, whatever the application says of who is logged in', async () => {
+    const site = await start(() => { throw new AccessDenied('not for you') }) // prettier-ignore
+    for (const differences of [{}, { scope: 'nonsense' }, { prompt: 'none login' }]) {
+      const page = await site.browser().go(await pathOfStranger(site, differences), { headers: frame })
+      expect([page.status, page.location]).toEqual([400, undefined])
+    }
+  })
+
+  test('X5 U7 prompt=none for a client of the application goes back in a window too', async () => {
+    const site = await start(() => undefined)
+    for (const [scope, error] of [
+      ['read', 'login_required'],
+      ['nonsense', 'invalid_scope'],
+    ]) {
+      const { status, answer } = await site.browser().go(authorizePath({ prompt: 'none', scope }))
+      expect([status, answer.error]).toEqual([303, error])
+    }
+  })
 })
 
 describe('X5 U27 private-use schemes of strangers', () => {

@@ -30,7 +30,7 @@ function held() {
 /** Calls `get` of a store with `limit` places. */
 function caller(store: Store, limit: number, timeout = 1000) {
   const line = lineOf(store, limit)
-  return (id: string, isUrgent = false) => Promise.resolve(callStore({ store, timeout, line }, (verbs) => verbs.get(id), isUrgent))
+  return (id: string, isUrgent = false) => Promise.resolve(callStore({ store, timeout, line }, 'get', (verbs) => verbs.get(id), isUrgent))
 }
 
 const turn = () => delay(1)
@@ -124,16 +124,16 @@ describe('OP4 calls of a store under way', () => {
   test('OP4 a store that answers at once is never counted', () => {
     const store = memoryStore()
     const line = lineOf(store, 1)
-    expect(callStore({ store, timeout: 1000, line }, (verbs) => verbs.get('x'))).toBeUndefined()
+    expect(callStore({ store, timeout: 1000, line }, 'get', (verbs) => verbs.get('x'))).toBeUndefined()
     expect(line.isFree).toBe(true)
   })
 
   test('OP4 a call that throws at once leaves its place to the next', async () => {
     const { store, calls } = held()
     const line = lineOf(store, 1)
-    const first = callStore({ store, timeout: 1000, line }, (verbs) => verbs.get('first'))
-    const second = Promise.resolve(callStore({ store, timeout: 1000, line }, () => { throw new Error('no') })) // prettier-ignore
-    const third = Promise.resolve(callStore({ store, timeout: 1000, line }, (verbs) => verbs.get('third')))
+    const first = callStore({ store, timeout: 1000, line }, 'get', (verbs) => verbs.get('first'))
+    const second = Promise.resolve(callStore({ store, timeout: 1000, line }, 'get', () => { throw new Error('no') })) // prettier-ignore
+    const third = Promise.resolve(callStore({ store, timeout: 1000, line }, 'get', (verbs) => verbs.get('third')))
     calls[0]?.answer()
     await first
     await expect(second).rejects.toMatchObject({ reason: 'the store failed' })
