@@ -10,6 +10,7 @@ import { hashClientSecret } from '../client-secrets.js'
 import { assertClientFitsServer, isClientId, readClient, type ClientMetadata, type StoredClient } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError, ServerError } from '../errors.js'
+import { assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { randomText, secretSize } from '../secrets.js'
 import { revokeAuthorizations } from './authorizations.js'
@@ -21,7 +22,7 @@ import { revokeAuthorizations } from './authorizations.js'
  */
 export async function findClient(options: ServerOptions, client_id: string): Promise<StoredClient | undefined> {
   assertClientId(client_id, 'findClient')
-  return configure(options).clientRecords.find(client_id)
+  return configure(options, 'findClient').clientRecords.find(client_id)
 }
 
 /**
@@ -32,7 +33,8 @@ export async function findClient(options: ServerOptions, client_id: string): Pro
  *   TemporarilyUnavailable when the store fails.
  */
 export async function saveClient(options: ServerOptions, client: ClientMetadata): Promise<void> {
-  const configuration = configure(options)
+  const configuration = configure(options, 'saveClient')
+  assertObject(client, 'saveClient: the client')
   const { clientRecords, served, forgetClient } = configuration
   assertFound(options, configuration, client.client_id, 'saveClient')
   assertClientFitsServer(readClient(client, 'the client'), served)
@@ -51,7 +53,7 @@ export async function saveClient(options: ServerOptions, client: ClientMetadata)
  */
 export async function deleteClient(options: ServerOptions, client_id: string): Promise<void> {
   assertClientId(client_id, 'deleteClient')
-  const { clientRecords, clock, forgetClient, forgetDocument } = configure(options)
+  const { clientRecords, clock, forgetClient, forgetDocument } = configure(options, 'deleteClient')
   await clientRecords.remove(client_id, clock())
   await forgetDocument(client_id)
   forgetClient(client_id)
@@ -76,7 +78,12 @@ export async function registerClient(
   options: ServerOptions,
   metadata: Omit<ClientMetadata, 'client_id' | 'client_secret' | 'secrets'>,
 ): Promise<RegisteredClient> {
-  const configuration = configure(options)
+  const configuration = configure(options, 'registerClient')
+  const members = assertObject(metadata, 'registerClient: the metadata')
+  if ('client_id' in members)
+    configuration.warn(
+      'registerClient makes a client_id of its own, and ignores the one that it was given; use saveClient for a client with an id',
+    )
   const { clientRecords, served, clock } = configuration
   assertFound(options, configuration, '', 'registerClient')
   const { token_endpoint_auth_method: method } = metadata

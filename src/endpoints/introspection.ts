@@ -22,7 +22,7 @@ import { answerClient } from './client-request.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createIntrospectionResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return introspectionResponse(configure(options), receivedRequest(request))
+  return introspectionResponse(configure(options, 'createIntrospectionResponse'), receivedRequest(request))
 }
 
 /** The same for options that were read, and a request that a handler has made. */

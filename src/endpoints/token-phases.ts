@@ -49,7 +49,7 @@ const errorUris = new WeakMap<OAuthError, string>()
  * @throws OAuthError for whatever is wrong with the request; ConfigurationError when the options are.
  */
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
-  const configuration = configure(options)
+  const configuration = configure(options, 'validateTokenRequest')
   const received = receivedRequest(request)
   try {
     const accepted = accept(configuration, await readClientRequest(configuration, 'token', received))

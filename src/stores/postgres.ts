@@ -11,6 +11,7 @@
  * The pool must reach the primary. What is acknowledged survives a crash of the server while `synchronous_commit` is on, and a
  * failover while a synchronous standby exists.
  */
+import { has } from '../value-advice.js'
 import { fromListedRow, fromRow, toDocument, type Row } from './document.js'
 import { checkStatement, creationBlock, lookStatement, readCheck, readLook } from './postgres-catalogue.js'
 import { inSchema, postgresStatements, tableNames } from './schema.js'
@@ -84,6 +85,7 @@ const sweepTimeout = 60_000
  * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions = {}): PostgresStore {
+  if (!has(pool, 'query')) throw new TypeError('postgresStore takes a pool of pg, as in postgresStore(new Pool({ connectionString }))')
   const upkeep = readUpkeep(options, [...durableOptionNames, 'table', 'sweepInterval', 'queryTimeout'], 'postgresStore')
   const names = tableNames(options.table)
   const statements = prepareStatements(names.table)

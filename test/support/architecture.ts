@@ -67,9 +67,9 @@ export const environment = ['environment.ts']
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
 /** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
-export const wire = ['body.ts', 'guarded-fetch.ts', 'silent-response.ts', 'wire.ts']
+export const wire = ['body.ts', 'guarded-fetch.ts', 'mounting.ts', 'silent-response.ts', 'unanswered.ts', 'wire.ts']
 /** The shell: what alone knows the request and response of the host. */
-export const shell = ['authorization-handler.ts', 'authorization-server.ts', 'handlers.ts', 'host.ts', 'oauth1/handlers.ts']
+export const shell = ['authorization-handler.ts', 'authorization-server.ts', 'decide.ts', 'handlers.ts', 'host.ts', 'oauth1/handlers.ts']
 
 const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
   index: ['handlers', 'endpoint', 'oauth1', 'configuration', 'working', 'preset', 'strategy', 'part', 'seam', 'ground'],
