@@ -2,14 +2,16 @@
  * The authorization endpoint as a handler (RFC 6749 §3.1): for an application that has a login and leaves the rest to this package.
  *
  * 1. Client and redirection URI are checked. When they are wrong a page says so, and nobody is redirected.
- * 2. Everything else is checked. An error goes back to the client, with `state` and `iss`; for a client of strangers it is a page with a link until `decide`
+ * 2. Everything else is checked. An error goes back to the client, with `state` and `iss`; for a client of strangers it is a page with a link until `authorize`
  *    has named a subject or a person has answered. With `prompt=none` it goes back within a frame, where the address that the person sees does not change.
- * 3. GET: the application's `decide` is asked. It answers by itself (a login page, a consent page of its own), or names the subject; then the consent page is shown.
- * 4. POST, from that page: the confirmation is checked, `decide` is asked again, and the code is issued. Without a right confirmation the page is shown again.
+ * 3. GET: the application's `authorize` is asked. It answers by itself (a login page, a consent page of its own), or names the subject; then the consent page is shown.
+ * 4. POST, from that page: the confirmation is checked, `authorize` is asked again, and the code is issued. Without a right confirmation the page is shown again.
  */
 import type { ServerResponse } from 'node:http'
+import { assertOrder } from './arguments.js'
 import { isStranger } from './clients.js'
 import { configure, type Configuration } from './configuration.js'
+import { decisionOn, type Decide } from './decide.js'
 import {
   describeClient,
   destinationOf,
@@ -32,33 +34,21 @@ import {
   ownConfirmationOf,
 } from './endpoints/confirmation.js'
 import { consentPage, errorPage, protectiveHeaders, readTexts, strangersErrorPage, type ConsentTexts } from './endpoints/consent-page.js'
-import { agreedScope, decisionOf, type AuthorizationDecision } from './endpoints/decision.js'
+import { readDecision } from './endpoints/decision.js'
 import { assertPushedWhereRequired, closePushedRequest, isPushed, openPushedRequest } from './endpoints/pushed-authorization.js'
 import { AccessDenied, ConfigurationError, InvalidRequest, OAuthError } from './errors.js'
 import { startTime } from './events.js'
 import { assertVisit, isForeignFrame, isFrame } from './foreign-page.js'
 import { readBody, type Handler, type HostRequest } from './host.js'
 import { named } from './known-causes.js'
-import { assertKnownKeys, assertObject } from './option-checks.js'
+import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import { isSecure, readForm, readQuery, type Form, type Parameters, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import { silentResponse } from './silent-response.js'
 import { clientAddress, plainRequest, readContext, requestHead, send } from './wire.js'
 import { withinTime } from './within-time.js'
 
-/**
- * The application's part. Answers by itself (redirects to a login, shows a page) and returns undefined; or returns who is logged in; or throws `AccessDenied`.
- * Asked on GET, before the consent page, and again on POST, when the person has agreed. Request and response are what the framework has.
- *
- * With `prompt=none` nothing may be shown: what is written to `res` reaches nobody, and the client is told `consent_required` where a subject is returned, else
- * `login_required`.
- */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- their types are the application's to name
-export type Decide<Req = any, Res = any> = (
-  request: AuthorizationRequest,
-  req: Req,
-  res: Res,
-) => AuthorizationDecision | undefined | Promise<AuthorizationDecision | undefined>
+export type { Decide }
 
 /** Options of {@link authorizationHandler}. */
 export interface AuthorizationHandlerOptions {
@@ -72,8 +62,12 @@ export interface AuthorizationHandlerOptions {
  * @throws ConfigurationError when the options are wrong.
  */
 export function authorizationHandler(options: ServerOptions, decide: Decide, handlerOptions: AuthorizationHandlerOptions = {}): Handler {
-  const configuration = configure(options)
-  if (typeof decide !== 'function') throw new ConfigurationError('authorizationHandler: decide must be a function (request, req, res)')
+  assertOrder(options, decide, 'authorizationHandler')
+  const configuration = configure(options, 'authorizationHandler')
+  if (typeof decide !== 'function')
+    throw new ConfigurationError(
+      `authorizationHandler: the second argument must be authorize, a function (request, req, res) that returns { subject }, not ${kindOf(decide)}`,
+    )
   assertKnownKeys(assertObject(handlerOptions, 'authorizationHandler: the third argument'), ['texts'], 'authorizationHandler')
   const texts = readTexts(handlerOptions.texts, 'authorizationHandler: texts')
   configuration.servedEndpoints.add('authorization')
@@ -235,8 +229,10 @@ async function answerSilently(
 ): Promise<never> {
   // A stranger is not told whether somebody is logged in, since nobody has agreed to tell.
   if (shown.client.isStranger) throw new OAuthError('interaction_required', 'the resource owner must be asked')
-  const late = () => new OAuthError('interaction_required', 'the resource owner must be asked', { reason: 'decide did not answer in time' })
-  const asking = async () => decisionOf(await decide(shown, req, silentResponse(req, res)))
+  const late = () =>
+    new OAuthError('interaction_required', 'the resource owner must be asked', { reason: 'authorize did not answer in time' })
+  const asking = async () =>
+    readDecision(await decide(shown, req, silentResponse(req, res)), shown, { warn: configuration.warn, named: () => undefined })
   const decision = await withinTime(configuration.callbackTimeout, asking, late)
   throw decision === undefined
     ? new OAuthError('login_required', 'the resource owner must log in')
@@ -244,20 +240,21 @@ async function answerSilently(
 }
 
 async function ask(
-  { decide, texts }: Endpoint,
+  endpoint: Endpoint,
   { secret }: Asked,
   shown: AuthorizationRequest,
   trust: Trust,
   req: HostRequest,
   res: ServerResponse,
 ): Promise<void> {
-  const decision = decisionOf(await decide(shown, req, res))
+  const decision = await decisionOn(endpoint, shown, req, res, () => {
+    trust.isGiven = true
+  })
   if (decision === undefined) return
-  trust.isGiven = true
-  const scope = agreedScope(decision, shown)
+  const { scope } = decision
   const { confirmation } = shown
-  const agreement = agreementOf(confirmation, { subject: decision.subject, scope }, secret)
-  send(res, consentPage({ ...shown, scope }, { confirmation: ownConfirmationOf(confirmation, secret), agreement }, texts))
+  const agreement = agreementOf(confirmation, decision, secret)
+  send(res, consentPage({ ...shown, scope }, { confirmation: ownConfirmationOf(confirmation, secret), agreement }, endpoint.texts))
 }
 
 async function conclude(
@@ -268,7 +265,7 @@ async function conclude(
   req: HostRequest,
   res: ServerResponse,
 ): Promise<void> {
-  const { options, configuration, decide } = endpoint
+  const { options, configuration } = endpoint
   const { request, form, secret, request_uri } = asked
   const { redirect_uri } = shown
   const answered = await readAnswer(configuration, request, req, res)
@@ -284,16 +281,15 @@ async function conclude(
     if (request_uri !== undefined) await closePushedRequest(configuration, request_uri, shown.client_id)
     throw new AccessDenied()
   }
-  const decision = decisionOf(await decide(shown, req, res))
+  const decision = await decisionOn(endpoint, shown, req, res, () => undefined)
   if (decision === undefined) return
-  const scope = agreedScope(decision, shown)
   // The person who was logged in when the page was shown has agreed to what it said. A page of the application knows both itself.
-  const agreement = agreementOf(shown.confirmation, { subject: decision.subject, scope }, secret)
+  const agreement = agreementOf(shown.confirmation, decision, secret)
   if (page === 'of the package' && !isSameAgreement(agreement, answered.agreement)) {
     askAgain(configuration, request, shown.client_id, 'subject or scope is not the one that the consent page was shown for', res)
     return
   }
-  redirect(res, await authorizationResponse(options, { asked: shown, subject: decision.subject, scope, extra: decision.extra }))
+  redirect(res, await authorizationResponse(options, { asked: shown, ...decision }))
 }
 
 /** The fields of the form. A body that is no form answers nothing. */
@@ -312,7 +308,7 @@ async function readAnswer(
 }
 
 /**
- * An answer that was not confirmed is none: the page is shown again. `decide` is not asked in between, because it may take a POST for an agreement; so the
+ * An answer that was not confirmed is none: the page is shown again. `authorize` is not asked in between, because it may take a POST for an agreement; so the
  * browser is sent to the same address with GET. Another site that has forged the POST gets its visitor to the page, where every link can lead.
  */
 function askAgain({ emit }: Configuration, request: ProtocolRequest, client_id: string | undefined, reason: string, res: ServerResponse) {

@@ -2,6 +2,7 @@
  * A whole authorization server as one handler, for an application that has a login: every endpoint at its usual place.
  */
 import { authorizationHandler, type AuthorizationHandlerOptions, type Decide } from './authorization-handler.js'
+import { assertOrder, readSecondArgument } from './arguments.js'
 import { configure, expectRegistration, type Configuration } from './configuration.js'
 import { ConfigurationError } from './errors.js'
 import {
@@ -18,8 +19,10 @@ import {
 import type { Handler, HostRequest, Next } from './host.js'
 import { resourceMetadataUrl } from './endpoints/protected-resource-metadata.js'
 import { endpointUrl, type EndpointName, type MetadataOptions } from './endpoints/metadata.js'
-import { assertKnownKeys, assertObject } from './option-checks.js'
+import { watchMount } from './mounting.js'
+import { kindOf } from './option-checks.js'
 import type { ServerOptions } from './options.js'
+import { pathOf } from './request-path.js'
 import type { ServerResponse } from 'node:http'
 
 /** What the server is made of, beside its options. */
@@ -49,16 +52,12 @@ export interface AuthorizationServerParts extends AuthorizationHandlerOptions {
  * @throws ConfigurationError when the options are wrong, or without `issuer`.
  */
 export function authorizationServer(options: ServerOptions, parts: AuthorizationServerParts): Handler {
-  if (parts.registration !== undefined && parts.registration !== false) expectRegistration(options)
-  const configuration = configure(options)
-  assertKnownKeys(
-    assertObject(parts, 'authorizationServer: the second argument'),
-    ['authorize', 'registration', 'openidConfiguration', 'texts', 'metadata', 'mountPath'],
-    'authorizationServer',
-  )
-  const { issuer } = configuration
-  if (issuer === undefined) throw new ConfigurationError('authorizationServer needs the option issuer, the https URL of this server')
-  const { authorize, registration = false, openidConfiguration = false, texts = {}, metadata = {} } = parts
+  const { registration = false } = isPartial(parts) ? parts : {}
+  if (registration !== false) expectRegistration(options)
+  assertOrder(options, parts, 'authorizationServer')
+  const configuration = configure(options, 'authorizationServer')
+  const issuer = assertParts(parts, options, configuration)
+  const { authorize, openidConfiguration = false, texts = {}, metadata = {} } = parts
   const places = readPlaces(issuer, parts.mountPath)
   const routes = new Map<string, Handler>()
   const at = (name: EndpointName, handler: Handler) => routes.set(places.arriving(pathOf(endpointUrl(configuration, name))), handler)
@@ -72,16 +71,50 @@ export function authorizationServer(options: ServerOptions, parts: Authorization
   if (registration !== false) at('registration', registrationHandler(options, registration === true ? {} : registration))
   if (configuration.accessTokenFormat.jwks !== undefined) at('jwks', jwksHandler(options))
   const noteMiss = watchForMisses([...routes.keys()], places, configuration)
+  const noteMount = parts.mountPath === undefined ? watchMount(configuration, places.mount) : undefined
   const endpoints = new Set(routes.keys())
   addDocuments(routes, options, places, metadata, openidConfiguration)
   return function serve(req: HostRequest, res: ServerResponse, next?: Next): void {
     const path = pathOf(req.originalUrl ?? req.url ?? '')
     const handler = routes.get(path)
+    if (handler !== undefined) noteMount?.(req)
     noteMiss(path, endpoints.has(path))
     if (handler !== undefined) handler(req, res, next)
     else if (next !== undefined) next()
     else notFound(req, res)
   }
+}
+
+const partNames: readonly string[] = [
+  'authorize',
+  'registration',
+  'openidConfiguration',
+  'texts',
+  'metadata',
+  'mountPath',
+] satisfies (keyof AuthorizationServerParts)[]
+
+function isPartial(parts: unknown): parts is Partial<AuthorizationServerParts> {
+  return typeof parts === 'object' && parts !== null
+}
+
+/** The issuer. @throws ConfigurationError when it or a part is missing. */
+function assertParts(parts: unknown, options: ServerOptions, { grants, issuer }: Configuration): string {
+  const shape = 'authorizationServer(oauth, { authorize(request, req, res) { … } })'
+  if (parts === undefined) throw new ConfigurationError(`authorizationServer: the second argument is missing; write ${shape}`)
+  if (typeof parts === 'function') throw new ConfigurationError(`authorizationServer: the second argument is an object; write ${shape}`)
+  const { authorize, openidConfiguration = false } = readSecondArgument(parts, partNames, 'authorizationServer')
+  if (typeof openidConfiguration !== 'boolean')
+    throw new ConfigurationError(`authorizationServer: openidConfiguration must be true or false, not ${kindOf(openidConfiguration)}`)
+  if (issuer === undefined)
+    throw new ConfigurationError(
+      "authorizationServer needs the option issuer, the https URL of this server, as in 'https://auth.example.com'",
+    )
+  if (typeof authorize === 'function' || !grants.has('authorization_code')) return issuer
+  const other = options.authorize === undefined ? '' : '; the option authorize is another thing, a rule before tokens are issued'
+  throw new ConfigurationError(
+    `authorizationServer: the second argument needs the function authorize, not ${kindOf(authorize)}; write ${shape}${other}`,
+  )
 }
 
 /** The path of the issuer, as everybody knows it and as it arrives. Neither ends with a slash. */
@@ -177,9 +210,3 @@ function oneOf(documents: ReadonlyMap<string, Handler>): Handler {
 }
 
 const notFound: Handler = (_req, res) => void res.writeHead(404).end()
-
-/** The path of a URL or request target, without a slash at its end. */
-function pathOf(url: string): string {
-  const path = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] ?? url.split('?', 1)[0] ?? ''
-  return path === '' || path === '/' ? '/' : path.replace(/\/$/, '')
-}

@@ -26,6 +26,8 @@ import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } f
 import type { Emit } from './events.js'
 import { kindOf } from './option-checks.js'
 import { intersectScope, type Scope } from './scope.js'
+import { suspiciousClients } from './suspicious-values.js'
+import { valueAdvice } from './value-advice.js'
 import { visibleText } from './visible-text.js'
 import { withinTime } from './within-time.js'
 
@@ -181,15 +183,18 @@ function assertCacheable(clients: unknown, cacheLifetime: number): void {
 function readClients(clients: unknown, settings: ClientRegistrySettings): ReadonlyMap<string, Client> {
   if (clients === undefined) return new Map()
   if (!Array.isArray(clients))
-    throw new ConfigurationError(`clients must be an array or a function (client_id) => client, not ${kindOf(clients)}`)
+    throw new ConfigurationError(
+      `clients must be an array or a function (client_id) => client, not ${kindOf(clients)}${valueAdvice(clients)}`,
+    )
   if (clients.length === 0 && settings.documents === undefined && !settings.stored.hasRegistration()) warnWithoutClients(settings)
   const byId = new Map<string, Client>()
   for (const [position, value] of (clients as unknown[]).entries()) {
     const client = readClient(value, `clients[${position}]`)
     assertClientFitsServer(client, settings)
-    if (byId.has(client.client_id)) throw new ConfigurationError(`clients has "${client.client_id}" twice`)
+    if (byId.has(client.client_id)) throw new ConfigurationError(`clients has "${client.client_id}" twice; remove one`)
     byId.set(client.client_id, client)
   }
+  for (const warning of suspiciousClients(clients as Partial<ClientMetadata>[])) settings.warn(warning)
   return byId
 }
 

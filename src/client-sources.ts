@@ -2,7 +2,7 @@
 import { createClientIdDocuments, type ClientIdDocuments, type ClientIdMetadataPolicy } from './client-id-metadata.js'
 import type { StoredClients } from './client-registry.js'
 import type { Served } from './clients.js'
-import { assertKnownKeys, assertObject } from './option-checks.js'
+import { assertKnownKeys, assertObject, OptionReader } from './option-checks.js'
 import type { ServerOptions } from './options.js'
 import type { Scope } from './scope.js'
 import type { ClientRecords } from './stores/client-records.js'
@@ -16,7 +16,11 @@ export function readClientIdDocuments(
 ): ClientIdDocuments | undefined {
   if (value === undefined || value === false) return undefined
   const options = value === true ? {} : value
-  assertKnownKeys(assertObject(options, 'clientIdMetadataDocuments'), ['accept', 'fetch'], 'clientIdMetadataDocuments')
+  const members = assertObject(options, 'clientIdMetadataDocuments')
+  assertKnownKeys(members, ['accept', 'fetch'], 'clientIdMetadataDocuments')
+  const reader = new OptionReader(members, 'clientIdMetadataDocuments: ')
+  reader.assertCallback('accept')
+  reader.assertCallback('fetch')
   return createClientIdDocuments(options, policy)
 }
 

@@ -138,6 +138,10 @@ export function isClientId(text: string): boolean {
   return clientId.test(text)
 }
 
+function isText(client_id: unknown): client_id is string {
+  return typeof client_id === 'string' && isClientId(client_id)
+}
+
 /** Whether a client has registered itself, or is a document: nobody whom the application knows says what it is. */
 export function isStranger({ source }: Pick<Client, 'source'>): boolean {
   return source !== 'application'
@@ -149,6 +153,10 @@ export function isStranger({ source }: Pick<Client, 'source'>): boolean {
  * @throws ConfigurationError when it contradicts itself; the message names the member and holds no secret.
  */
 export function readClient(value: unknown, name: string, source: ClientSource = 'application'): Client {
+  const members = assertObject(value, name)
+  const { client_id } = members
+  // First of all: a member that is misspelt is the reason why another one is missing.
+  assertKnownKeys(members, memberNames, isText(client_id) ? `client "${client_id}"` : name, 'What is your own goes under "extra".')
   return readMembers(value, name, source, source === 'application' ? redirectUriFault : storedRedirectUriFault)
 }
 
@@ -165,7 +173,7 @@ export function readFoundClient(value: unknown, source: ClientSource): Client {
 function readMembers(value: unknown, name: string, source: ClientSource, faultOf: (uri: string) => string | undefined): Client {
   const members = assertObject(value, name)
   const client_id = members.client_id
-  if (typeof client_id !== 'string' || !isClientId(client_id)) {
+  if (!isText(client_id)) {
     const rule = 'client_id must be 1 to 255 visible ASCII characters or spaces'
     throw new ConfigurationError(`${name}.${rule}`, rule)
   }
@@ -208,13 +216,12 @@ export interface Served {
 }
 
 /**
- * Refuses what nothing would ever read: a misspelt member, scope, grant type or authentication method.
+ * Refuses what nothing would ever read: a misspelt scope, grant type or authentication method.
  *
  * @throws ConfigurationError
  */
 export function assertClientFitsServer(client: Client, { scopes, grantTypes, methods }: Served): void {
   const where = `client "${client.client_id}"`
-  assertKnownKeys(client.metadata, memberNames, where, '. What is your own goes under "extra".')
   for (const token of [...(client.scope ?? []), ...(client.defaultScope ?? [])]) {
     if (scopes.includes(token)) continue
     throw new ConfigurationError(

@@ -3,6 +3,7 @@
  *
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
+import { assertOptions } from './arguments.js'
 import type { ClientAuthenticationPolicy } from './client-authentication/method.js'
 import { createClientRegistry, type ClientRegistry } from './client-registry.js'
 import { documentRules, readClientIdDocuments, storedClients } from './client-sources.js'
@@ -14,7 +15,7 @@ import { readFailureLimit } from './failed-authentication.js'
 import type { Grant } from './grants/grant.js'
 import { readLifetimes, type Lifetimes } from './lifetimes.js'
 import { named } from './known-causes.js'
-import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from './option-checks.js'
+import { assertKnownKeys, OptionReader, type Unchecked } from './option-checks.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import {
   assertFormatFits,
@@ -47,6 +48,7 @@ import { lineOf } from './stores/line.js'
 import { isMemoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
 import { createStrangerRooms, type StrangerRooms } from './stranger-rooms.js'
+import { suspiciousLifetimes } from './suspicious-values.js'
 import type { TokenType } from './tokens/access-token.js'
 import { bearer } from './tokens/bearer.js'
 import type { IssuingPolicy } from './tokens/issue.js'
@@ -132,14 +134,14 @@ export function expectRegistration(options: ServerOptions): void {
 }
 
 /**
- * The configuration of a server.
+ * The configuration of a server. `caller` is the function that was called with the options, for messages.
  *
  * @throws ConfigurationError for an unknown option, a wrong type, or options that contradict each other.
  */
-export function configure(options: ServerOptions): Configuration {
-  const members = assertObject(options, 'the options')
+export function configure(options: ServerOptions, caller?: string): Configuration {
   const known = configurations.get(options)
   if (known !== undefined) return known
+  const members = assertOptions(options, caller)
   assertKnownKeys(members, optionNames, 'the options object')
   const configuration = build(options, members)
   configurations.set(options, configuration)
@@ -185,9 +187,10 @@ function build(options: ServerOptions, members: Unchecked): Configuration {
   const clientAuthenticationMethods = readMethods(members)
   const known = [...scopes, ...(grants.has('refresh_token') ? [offlineAccess] : []), ...ignoredScopes]
   const served = { scopes: known, grantTypes: [...grants.keys()], methods: clientAuthenticationMethods.map(({ name }) => name) }
-  const notBefore = reader.whole('notBefore', undefined, 0, Number.MAX_SAFE_INTEGER)
+  const notBefore = reader.whole('notBefore', undefined, 0, 99_999_999_999)
   const ledger = new Ledger({ ...bounded, decisionTimeout: callbackTimeout, issuer, clockTolerance, notBefore })
   const lifetimes = readLifetimes(reader, members)
+  for (const warning of suspiciousLifetimes(lifetimes)) warn(warning)
   const strangers = { scopes: readStrangerScopes(reader, scopes) }
   const rooms = createStrangerRooms(clock)
   const privateUseSchemes = readPrivateUseSchemes(reader)

@@ -6,7 +6,7 @@
  * @see the Fetch standard, §3.2
  */
 import { ConfigurationError } from './errors.js'
-import { assertKnownKeys, assertObject } from './option-checks.js'
+import { assertKnownKeys, assertObject, kindOf } from './option-checks.js'
 import { headerValue, trimmed, type ProtocolRequest } from './protocol.js'
 
 /** The option `cors`. */
@@ -58,6 +58,10 @@ export const anyPage: CorsPolicy = policyOf('*', undefined, [])
 /** @throws ConfigurationError when an origin is not one, or the name of a header field. */
 export function readCors(value: unknown): CorsPolicy | undefined {
   if (value === undefined) return undefined
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigurationError(
+      `cors must be an object with origins, as in { origins: ['https://app.example.com'] }, not ${kindOf(value)}`,
+    )
   const members = assertObject(value, 'cors')
   assertKnownKeys(members, ['origins', 'allowedHeaders', 'exposedHeaders'], 'cors')
   const { origins, allowedHeaders, exposedHeaders } = members

@@ -6,6 +6,7 @@ import type { Emit } from './events.js'
 import { assertObject, type OptionReader, type Unchecked } from './option-checks.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
+import { valueAdvice } from './value-advice.js'
 
 /** Prints one line for the deployer, and tells it as an event. Each text once. */
 export type Warn = (message: string) => void
@@ -37,7 +38,7 @@ export function readStore(members: Unchecked, { clock, emit, warn }: { clock: ()
   const verbs = assertObject(store, 'store')
   for (const verb of ['get', 'create', 'replace', 'list']) {
     if (typeof verbs[verb] !== 'function')
-      throw new ConfigurationError(`store must have the verb ${verb}(); memoryStore() is one that has all`)
+      throw new ConfigurationError(`store must have the verb ${verb}()${valueAdvice(store) || '; memoryStore() is one that has all'}`)
   }
   return store as Store
 }
@@ -54,7 +55,9 @@ export function readInsecureTransport(reader: OptionReader, warn: Warn, danger: 
   const allowed = reader.boolean('allowInsecureTransport', false)
   if (!allowed) return false
   if (process.env.NODE_ENV === 'production') {
-    throw new ConfigurationError('allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https')
+    throw new ConfigurationError(
+      "allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https, or, behind a proxy that ends TLS, remove it and set app.set('trust proxy', 1)",
+    )
   }
   warn(`allowInsecureTransport is on: ${danger}; use it on your own machine only`)
   return true

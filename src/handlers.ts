@@ -2,6 +2,7 @@
  * The handlers for Express, Connect and bare node:http: each asks one endpoint. With `host.ts` and `authorization-handler.ts` the shell, which alone
  * knows `req`, `res` and `next`.
  */
+import { assertOrder } from './arguments.js'
 import { whenThere, type Awaitable } from './awaitable.js'
 import { configure, expectRegistration, type Configuration } from './configuration.js'
 import type { ServerResponse } from 'node:http'
@@ -10,13 +11,16 @@ import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } 
 import { reportRefusal } from './endpoints/client-request.js'
 import { introspectionResponse } from './endpoints/introspection.js'
 import { createJwksResponse, type CacheOptions } from './endpoints/jwks.js'
-import { createMetadataResponse, type MetadataOptions } from './endpoints/metadata.js'
+import { createMetadataResponse, endpointUrl, type MetadataOptions } from './endpoints/metadata.js'
 import { createProtectedResourceResponse, type ProtectedResourceOptions } from './endpoints/protected-resource-metadata.js'
 import { checkAccessToken, type AccessTokenCheck, type AuthInfo } from './endpoints/protected-resource.js'
 import { createPushedAuthorizationResponse } from './endpoints/pushed-authorization.js'
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from './endpoints/registration.js'
 import { revocationResponse } from './endpoints/revocation.js'
 import { tokenResponse } from './endpoints/token.js'
+import { ConfigurationError, ServerError } from './errors.js'
+import { watchGuard, watchHost } from './mounting.js'
+import { pathOf } from './request-path.js'
 import { answer, plainRequestWithBody, type Guard, type Handler, type HostRequest } from './host.js'
 import type { ServerOptions } from './options.js'
 import { renderError, type ProtocolRequest } from './protocol.js'
@@ -28,7 +32,7 @@ import { addCors, noContent, pass, requestHead, send, type WireHead } from './wi
  * @throws ConfigurationError when the options are wrong.
  */
 export function tokenHandler(options: ServerOptions): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'tokenHandler')
   configuration.servedEndpoints.add('token')
   return function handleToken(req, res, _next): void {
     void answer(configuration, 'token', req, res, (request) => tokenResponse(configuration, request))
@@ -37,7 +41,7 @@ export function tokenHandler(options: ServerOptions): Handler {
 
 /** The revocation endpoint (RFC 7009). Options and mounting as for {@link tokenHandler}. */
 export function revocationHandler(options: ServerOptions): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'revocationHandler')
   configuration.servedEndpoints.add('revocation')
   return function handleRevocation(req, res, _next): void {
     warnIfAlone(configuration, 'revocationHandler')
@@ -47,7 +51,7 @@ export function revocationHandler(options: ServerOptions): Handler {
 
 /** The introspection endpoint (RFC 7662). Options and mounting as for {@link tokenHandler}. */
 export function introspectionHandler(options: ServerOptions): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'introspectionHandler')
   configuration.servedEndpoints.add('introspection')
   return function handleIntrospection(req, res, _next): void {
     warnIfAlone(configuration, 'introspectionHandler')
@@ -62,8 +66,10 @@ export function introspectionHandler(options: ServerOptions): Handler {
  * @throws ConfigurationError when the options are wrong.
  */
 export function requireAccessToken(options: ServerOptions, requirement: AccessTokenRequirement = {}): Guard {
-  const configuration = configure(options)
+  assertOrder(options, requirement, 'requireAccessToken')
+  const configuration = configure(options, 'requireAccessToken')
   const demand = readRequirement(configuration, requirement)
+  const watch = watchGuard(configuration, pathOf(endpointUrl(configuration, 'token')))
   return function guard(req, res, next): void {
     warnIfAlone(configuration, 'requireAccessToken')
     const head = requestHead(req)
@@ -73,7 +79,12 @@ export function requireAccessToken(options: ServerOptions, requirement: AccessTo
     }
     void whenThere(check(configuration, req, head, demand), (checked) => {
       const { cors } = configuration
-      if (cors !== undefined) addCors(res, corsAnswer(head, cors, cors.guard))
+      if (cors !== undefined) {
+        const allowed = corsAnswer(head, cors, cors.guard)
+        if (head.headers.origin !== undefined && 'Access-Control-Allow-Origin' in allowed.single) watch.asked(req)
+        addCors(res, allowed)
+      }
+      if (checked.outcome === 'absent') watch.refused(req)
       if (checked.outcome === 'accepted') req.auth = checked.auth
       // Nothing passes but a valid token, or no token where that is allowed.
       if (checked.outcome === 'accepted' || (demand.isOptional && checked.outcome === 'absent')) pass(next)
@@ -95,7 +106,7 @@ function sendPreflight({ cors }: Configuration, head: WireHead, res: ServerRespo
 
 /** Pushed authorization requests (RFC 9126). Options and mounting as for {@link tokenHandler}. */
 export function pushedAuthorizationHandler(options: ServerOptions): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'pushedAuthorizationHandler')
   configuration.servedEndpoints.add('pushedAuthorization')
   return function handlePushedAuthorization(req, res, _next): void {
     void answer(configuration, 'pushed authorization', req, res, (request) => createPushedAuthorizationResponse(options, request))
@@ -109,7 +120,7 @@ export function pushedAuthorizationHandler(options: ServerOptions): Handler {
  */
 export function registrationHandler(options: ServerOptions, registration: RegistrationOptions = {}): Handler {
   expectRegistration(options)
-  const configuration = configure(options)
+  const configuration = configure(options, 'registrationHandler')
   const rules = readRegistrationRules(configuration, registration)
   configuration.servedEndpoints.add('registration')
   return function handleRegistration(req, res, _next): void {
@@ -119,7 +130,7 @@ export function registrationHandler(options: ServerOptions, registration: Regist
 
 /** The public keys (RFC 7517), for resource servers that verify tokens themselves. Mount it with `app.get` or `app.use`. */
 export function jwksHandler(options: ServerOptions, cache: CacheOptions = {}): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'jwksHandler')
   createJwksResponse(options, aGet, cache)
   configuration.servedEndpoints.add('jwks')
   return function handleJwks(req, res, _next): void {
@@ -129,16 +140,18 @@ export function jwksHandler(options: ServerOptions, cache: CacheOptions = {}): H
 
 /** Authorization server metadata (RFC 8414). Mount it at `/.well-known/oauth-authorization-server`. */
 export function metadataHandler(options: ServerOptions, about: MetadataOptions = {}): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'metadataHandler')
   createMetadataResponse(options, aGet, about)
+  const noteHost = watchHost(configuration)
   return function handleMetadata(req, res, _next): void {
+    noteHost(req)
     void answer(configuration, 'metadata', req, res, (request) => createMetadataResponse(options, request, about), 'GET')
   }
 }
 
 /** Protected resource metadata (RFC 9728). Mount it at `resourceMetadataUrl`: the well-known path goes between host and path of the resource. */
 export function protectedResourceHandler(options: ServerOptions, about: ProtectedResourceOptions = {}): Handler {
-  const configuration = configure(options)
+  const configuration = configure(options, 'protectedResourceHandler')
   createProtectedResourceResponse(options, aGet, about)
   // Anybody may read it, browsers that ask beforehand too.
   const toAnybody = { ...configuration, cors: anyPage }
@@ -154,7 +167,10 @@ function check(configuration: Configuration, req: HostRequest, head: WireHead, d
   try {
     return checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req))
   } catch (thrown) {
-    return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', thrown), configuration.errorUri) }
+    // A mistake of the application that shows with a request: told without what the request had to do with it.
+    const rule = thrown instanceof ConfigurationError ? thrown.rule : undefined
+    const error = rule === undefined ? thrown : new ServerError(undefined, { reason: rule, cause: thrown })
+    return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', error), configuration.errorUri) }
   }
 }
 

@@ -2,7 +2,11 @@
  * Checks of options: what a deployer got wrong stops the start, with the name of the option and the remedy.
  * Knows no option by name; `configuration.ts` and `clients.ts` say which are expected.
  */
+import { didYouMean } from './did-you-mean.js'
 import { ConfigurationError } from './errors.js'
+import { valueAdvice } from './value-advice.js'
+
+export { didYouMean } from './did-you-mean.js'
 
 /** Members of an options object before they are known to be right. */
 export type Unchecked = Readonly<Partial<Record<string, unknown>>>
@@ -10,39 +14,26 @@ export type Unchecked = Readonly<Partial<Record<string, unknown>>>
 /** @throws ConfigurationError when `value` is not a plain object. */
 export function assertObject(value: unknown, name: string): Unchecked {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Unchecked
-  throw new ConfigurationError(`${name} must be an object, not ${kindOf(value)}`)
+  throw new ConfigurationError(`${name} must be an object, not ${kindOf(value)}${valueAdvice(value)}`)
 }
 
-/** @throws ConfigurationError for the first member that is not known, with the name it is nearest to. */
-export function assertKnownKeys(value: object, known: readonly string[], name: string, remedy = ''): void {
+/**
+ * `remedy` is a sentence. Without one the message names what there is.
+ *
+ * @throws ConfigurationError for the first member that is not known, with the name it is nearest to.
+ */
+export function assertKnownKeys(value: object, known: readonly string[], name: string, remedy?: string): void {
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue
-    throw new ConfigurationError(`${name} has no member "${key}"${didYouMean(key, known)}${remedy}`)
+    const near = didYouMean(key, known)
+    const more = remedy ?? (near === '' ? thereIs(known) : '')
+    const stop = more === '' || near !== '' ? ' ' : '. '
+    throw new ConfigurationError(`${name} has no member "${key}"${near}${more === '' ? '' : stop + more}`)
   }
 }
 
-/** `; did you mean "…"?` where one of the candidates is near, else nothing. */
-export function didYouMean(word: string, candidates: readonly string[]): string {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[_-]/g, '')
-  const ranked = candidates
-    .map((candidate) => ({ candidate, distance: editDistance(plain(word), plain(candidate)) }))
-    .sort((a, b) => a.distance - b.distance)
-  const [nearest] = ranked
-  const isNear = nearest !== undefined && nearest.distance <= Math.max(1, Math.floor(word.length / 3))
-  return isNear ? `; did you mean "${nearest.candidate}"?` : ''
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+function thereIs(known: readonly string[]): string {
+  return known.length > 8 ? 'Remove it.' : `There is ${known.join(', ')}.`
 }
 
 /** A word for what a value is, without the value: it may be a secret. */
@@ -67,7 +58,8 @@ export class OptionReader {
   /** The message of a refusal of one option. */
   refuse(name: string, expected: string): ConfigurationError {
     const rule = `${name} must be ${expected}`
-    return new ConfigurationError(`${this.#where}${rule}, not ${kindOf(this.#members[name])}`, rule)
+    const value = this.#members[name]
+    return new ConfigurationError(`${this.#where}${rule}, not ${kindOf(value)}${typeof value === 'string' ? '' : valueAdvice(value)}`, rule)
   }
 
   boolean<D extends boolean | undefined>(name: string, fallback: D): boolean | D {

@@ -13,11 +13,21 @@ export function readIssuer(reader: OptionReader): string | undefined {
   const issuer = reader.text('issuer')
   if (issuer === undefined) return undefined
   // RFC 8414 §2: the issuer is a URL without query or fragment
-  if (!URL.canParse(issuer) || /[?#]/.test(issuer)) throw new ConfigurationError('issuer must be an absolute URL without query or fragment')
+  if (!URL.canParse(issuer) || /[?#]/.test(issuer))
+    throw new ConfigurationError(
+      `issuer must be an absolute URL without query or fragment, as in 'https://auth.example.com'${quoted(issuer)}`,
+    )
   const { protocol, hostname } = new URL(issuer)
   const isLoopback = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]'
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback)) return issuer
-  throw new ConfigurationError('issuer must be an https URL')
+  throw new ConfigurationError(
+    `issuer must be an https URL, as in 'https://auth.example.com'${quoted(issuer)}; http is for localhost alone`,
+  )
+}
+
+/** The value, where it is harmless: a URL may hold a password. */
+function quoted(url: string): string {
+  return url.includes('@') || url.length > 200 ? '' : `, not "${url}"`
 }
 
 export function readScopes(reader: OptionReader): Scope {
@@ -56,7 +66,9 @@ export function readImplies(members: Unchecked, scopes: Scope): ReadonlyMap<stri
   for (const [token, list] of implied) {
     const unknown = [token, ...(list ?? [''])].find((name) => !scopes.includes(name))
     if (unknown !== undefined)
-      throw new ConfigurationError(`implies: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}`)
+      throw new ConfigurationError(
+        `implies: "${unknown}" is not among the server's scopes${didYouMean(unknown, scopes)}; add it to the option scopes`,
+      )
   }
   return new Map(implied.map(([token, list]) => [token, list ?? []]))
 }

@@ -29,7 +29,7 @@ export function readResources(texts: readonly string[]): KnownResources {
     const form = comparableResource(text)
     if (form === undefined)
       throw new ConfigurationError(`resources: "${text}" must be an absolute URI without fragment, as in https://api.example.com/mcp`)
-    if (known.has(form)) throw new ConfigurationError(`resources has "${text}" twice`)
+    if (known.has(form)) throw new ConfigurationError(`resources has "${text}" twice; remove one`)
     known.set(form, text)
   }
   return known

@@ -13,9 +13,15 @@ import { assertObject, didYouMean, OptionReader, type Unchecked } from './option
 import type { ServerOptions } from './options.js'
 import type { AccessTokenFormat, TokenType } from './tokens/access-token.js'
 import { custom } from './tokens/custom.js'
+import { encrypted } from './tokens/encrypted.js'
+import { jwt } from './tokens/jwt.js'
 import { opaque } from './tokens/opaque.js'
+import { functionAdvice, valueAdvice } from './value-advice.js'
 
 const year = 31_536_000
+
+/** The factories of formats. */
+const formats: readonly ((options: never) => unknown)[] = [opaque, jwt, encrypted]
 
 /** @throws ConfigurationError */
 export function readRefreshable(members: Unchecked): NonNullable<ServerOptions['refreshable']> {
@@ -28,17 +34,22 @@ export function readRefreshable(members: Unchecked): NonNullable<ServerOptions['
 /** @throws ConfigurationError */
 export function readGrants(members: Unchecked, refreshable: NonNullable<ServerOptions['refreshable']>): ReadonlyMap<string, Grant> {
   const { grants = [authorizationCode(), refreshToken(), clientCredentials()] } = members
-  if (!Array.isArray(grants) || grants.length === 0) throw new ConfigurationError('grants must be an array of at least one grant')
+  if (!Array.isArray(grants) || grants.length === 0)
+    throw new ConfigurationError(`grants must be an array of at least one grant, as in [clientCredentials()]${valueAdvice(grants)}`)
   const byType = new Map<string, Grant>()
   for (const grant of grants as unknown[]) {
-    const { type, authorize } = assertObject(typeof grant === 'function' ? undefined : grant, 'grants: each')
+    if (Array.isArray(grant))
+      throw new ConfigurationError('grants: each must be an object, not an array; write grants: webApplication(), or [...webApplication()]')
+    const { type, authorize } = assertObject(grant, 'grants: each')
     if (typeof type !== 'string' || typeof authorize !== 'function') {
-      throw new ConfigurationError('grants: each must be an object with type and authorize; call the factory, as in clientCredentials()')
+      throw new ConfigurationError(
+        'grants: each must be an object with type and authorize(); take one from a factory, as in clientCredentials()',
+      )
     }
     // RFC 6749 §4.5: an extension grant is named by an absolute URI; registered names have no colon
     if (type === '' || (type.includes(':') && !URL.canParse(type)))
       throw new ConfigurationError('grants: type must be a name or an absolute URI')
-    if (byType.has(type)) throw new ConfigurationError(`grants has "${type}" twice`)
+    if (byType.has(type)) throw new ConfigurationError(`grants has "${type}" twice; remove one`)
     new OptionReader(grant as Unchecked, `grants: "${type}" `).whole('accessTokenLifetime', undefined, 1, year)
     byType.set(type, grant as Grant)
   }
@@ -59,13 +70,15 @@ export function readDefaultGrantType(reader: OptionReader, grants: ReadonlyMap<s
 export function readMethods(members: Unchecked): readonly ClientAuthenticationMethod[] {
   const { clientAuthenticationMethods: methods = [clientSecretBasic(), clientSecretPost(), none()] } = members
   if (!Array.isArray(methods) || methods.length === 0) {
-    throw new ConfigurationError('clientAuthenticationMethods must be an array of at least one method')
+    throw new ConfigurationError(
+      `clientAuthenticationMethods must be an array of at least one method, as in [clientSecretBasic()]${valueAdvice(methods)}`,
+    )
   }
   const names = new Set<string>()
   for (const method of methods as unknown[]) {
-    const { name, presented, verify } = assertObject(typeof method === 'function' ? undefined : method, 'clientAuthenticationMethods: each')
+    const { name, presented, verify } = assertObject(method, 'clientAuthenticationMethods: each')
     if (typeof name === 'string' && typeof presented === 'function' && typeof verify === 'function') {
-      if (names.has(name)) throw new ConfigurationError(`clientAuthenticationMethods has "${name}" twice`)
+      if (names.has(name)) throw new ConfigurationError(`clientAuthenticationMethods has "${name}" twice; remove one`)
       names.add(name)
       continue
     }
@@ -79,6 +92,9 @@ export function readMethods(members: Unchecked): readonly ClientAuthenticationMe
 /** @throws ConfigurationError */
 export function readFormat(accessTokens: ServerOptions['accessTokens']): AccessTokenFormat {
   if (accessTokens === undefined) return opaque()
+  // Each would be taken for a function that writes tokens.
+  if (formats.includes(accessTokens as (options: never) => unknown))
+    throw new ConfigurationError(`accessTokens: ${functionAdvice((accessTokens as { name: string }).name)}`)
   if (typeof accessTokens === 'function') return custom(accessTokens)
   const { name, kind, issue, read } = assertObject(accessTokens, 'accessTokens')
   const isFormat = typeof name === 'string' && typeof issue === 'function' && (typeof read === 'function' || kind === 'reference')

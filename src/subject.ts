@@ -1,4 +1,5 @@
 /** The subject (RFC 6749: resource owner) as a text that every store can keep, find and list. */
+import { kindOf } from './option-checks.js'
 
 /** An index of PostgreSQL holds no more than some 2,650 bytes, one of MySQL 3,072; here every store has the same bound. */
 const maxBytes = 1000
@@ -10,8 +11,20 @@ export function isSubject(value: unknown): value is string {
   return bytes.length <= maxBytes && !value.includes('\0') && bytes.toString() === value
 }
 
+/** Why a value is no subject, and the remedy, in words without the value. */
+export function subjectFault(value: unknown): string {
+  if (typeof value === 'string' && value !== '') return `subject must have at most ${maxBytes} bytes, without NUL or half a surrogate pair`
+  return `subject must be a text, not ${kindOf(value)}${remedyFor(value)}`
+}
+
+function remedyFor(value: unknown): string {
+  if (value === undefined || value === null || value === '') return '; is nobody logged in?'
+  if (typeof value === 'number' || typeof value === 'bigint') return '; write String(user.id)'
+  if (typeof value !== 'object') return '; it is the id of the person, as in user.id'
+  return 'then' in value ? '; it is a promise: await it' : '; it is the id of the person: write String(user.id)'
+}
+
 /** @throws TypeError, with `where` before the name, for what is not a subject. */
 export function assertSubject(value: unknown, where: string): asserts value is string {
-  if (typeof value !== 'string' || value === '') throw new TypeError(`${where}subject must be a text that is not empty`)
-  if (!isSubject(value)) throw new TypeError(`${where}subject must have at most ${maxBytes} bytes, without NUL or half a surrogate pair`)
+  if (!isSubject(value)) throw new TypeError(`${where}${subjectFault(value)}`)
 }

@@ -67,8 +67,8 @@ describe('an unknown option', () => {
     ['default_grant_type', '; did you mean "defaultGrantType"?'],
     ['allowInsecureTransports', '; did you mean "allowInsecureTransport"?'],
     ['refresable', '; did you mean "refreshable"?'],
-    ['colour', ''],
-    ['__proto', ''],
+    ['colour', '. Remove it.'],
+    ['__proto', '. Remove it.'],
   ])('A1 %s is refused%s', (name, suggestion) => {
     expectRefusal({ [name]: true }, `the options object has no member "${name}"${suggestion}`)
   })
@@ -105,8 +105,8 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     ],
   ],
   notBefore: [
-    [new Date(), 'notBefore must be a whole number from 0 to 9007199254740991, not an object'],
-    [1.5, 'notBefore must be a whole number from 0 to 9007199254740991, not 1.5'],
+    [new Date(), 'notBefore must be a whole number from 0 to 99999999999, not an object'],
+    [1.5, 'notBefore must be a whole number from 0 to 99999999999, not 1.5'],
   ],
   ignoredScopes: [
     ['openid', 'ignoredScopes must be an array of strings that are not empty, not a string'],
@@ -123,13 +123,22 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   ],
   checkScope: [[['read'], 'checkScope must be a function, not an array']],
   grants: [
-    ['password', 'grants must be an array of at least one grant'],
-    [[], 'grants must be an array of at least one grant'],
-    [['password'], 'grants: each must be an object, not a string'],
-    [[clientCredentials], 'grants: each must be an object, not undefined'],
-    [[{ type: 'ticket' }], 'grants: each must be an object with type and authorize; call the factory, as in clientCredentials()'],
+    [
+      'password',
+      'grants must be an array of at least one grant, as in [clientCredentials()]; it is a name; import the function and call it: password({ authenticate })',
+    ],
+    [[], 'grants must be an array of at least one grant, as in [clientCredentials()]'],
+    [
+      ['password'],
+      'grants: each must be an object, not a string; it is a name; import the function and call it: password({ authenticate })',
+    ],
+    [
+      [clientCredentials],
+      'grants: each must be an object, not a function; it is the function clientCredentials itself; call it: clientCredentials()',
+    ],
+    [[{ type: 'ticket' }], 'grants: each must be an object with type and authorize(); take one from a factory, as in clientCredentials()'],
     [[{ ...clientCredentials(), type: ':ticket' }], 'grants: type must be a name or an absolute URI'],
-    [[clientCredentials(), clientCredentials()], 'grants has "client_credentials" twice'],
+    [[clientCredentials(), clientCredentials()], 'grants has "client_credentials" twice; remove one'],
     [[clientCredentials({ accessTokenLifetime: '60' as unknown as number })], 'grants: "client_credentials" accessTokenLifetime must be a whole number from 1 to 31536000, not a string'], // prettier-ignore
   ],
   defaultGrantType: [
@@ -143,22 +152,25 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     [true, "authenticationMethod must be 'bearer' or 'mac'"],
   ],
   accessTokens: [
-    ['opaque', 'accessTokens must be an object, not a string'],
+    ['opaque', 'accessTokens must be an object, not a string; it is a name; import the function and call it: opaque()'],
     [{ name: 'x', issue: () => '' }, "accessTokens must be a function, or a format with name, kind ('reference' or 'self-contained'), issue and read"], // prettier-ignore
   ],
   refreshTokens: [['random', 'refreshTokens must be a function, not a string']],
   responseParameters: [[{ a: 1 }, 'responseParameters must be a function, not an object']],
   clientAuthenticationMethods: [
-    [[none(), none()], 'clientAuthenticationMethods has "none" twice'],
-    ['none', 'clientAuthenticationMethods must be an array of at least one method'],
-    [[], 'clientAuthenticationMethods must be an array of at least one method'],
+    [[none(), none()], 'clientAuthenticationMethods has "none" twice; remove one'],
+    [
+      'none',
+      'clientAuthenticationMethods must be an array of at least one method, as in [clientSecretBasic()]; it is a name; import the function and call it: none()',
+    ],
+    [[], 'clientAuthenticationMethods must be an array of at least one method, as in [clientSecretBasic()]'],
     [
       [{ name: 'x' }],
       'clientAuthenticationMethods: each must have name, presented and verify; call the factory, as in clientSecretBasic()',
     ],
   ],
   store: [
-    ['redis', 'store must be an object, not a string'],
+    ['redis', 'store must be an object, not a string; it is a name; import the function and call it: redisStore({ sendCommand })'],
     [{ ...memoryStore(), replace: undefined }, 'store must have the verb replace(); memoryStore() is one that has all'],
     [new Map(), 'store must have the verb create(); memoryStore() is one that has all'],
   ],
@@ -168,9 +180,18 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   issuer: [
     [7, 'issuer must be a string that is not empty, not a number'],
     ['', 'issuer must be a string that is not empty, not an empty string'],
-    ['server.example', 'issuer must be an absolute URL without query or fragment'],
-    ['https://server.example/?a=b', 'issuer must be an absolute URL without query or fragment'],
-    ['http://server.example', 'issuer must be an https URL'],
+    [
+      'server.example',
+      'issuer must be an absolute URL without query or fragment, as in \'https://auth.example.com\', not "server.example"',
+    ],
+    [
+      'https://server.example/?a=b',
+      'issuer must be an absolute URL without query or fragment, as in \'https://auth.example.com\', not "https://server.example/?a=b"',
+    ],
+    [
+      'http://server.example',
+      'issuer must be an https URL, as in \'https://auth.example.com\', not "http://server.example"; http is for localhost alone',
+    ],
   ],
   accessTokenLifetime: [
     ['3600', 'accessTokenLifetime must be a whole number from 1 to 31536000, not a string'],
@@ -194,7 +215,7 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
   ],
   implies: [
     ['read', 'implies must be an object, not a string'],
-    [{ read: ['wrtie'] }, 'implies: "read" is not among the server\'s scopes'],
+    [{ read: ['wrtie'] }, 'implies: "read" is not among the server\'s scopes; add it to the option scopes'],
   ],
   resources: [
     ['https://api.example', 'resources must be an array of strings that are not empty, not a string'],
@@ -203,7 +224,7 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
       ['https://api.example#x'],
       'resources: "https://api.example#x" must be an absolute URI without fragment, as in https://api.example.com/mcp',
     ],
-    [['https://API.example', 'https://api.example/'], 'resources has "https://api.example/" twice'],
+    [['https://API.example', 'https://api.example/'], 'resources has "https://api.example/" twice; remove one'],
   ],
   requirePushedAuthorizationRequests: [['yes', 'requirePushedAuthorizationRequests must be true or false, not a string']],
   failedAuthenticationLimit: [
@@ -215,7 +236,7 @@ const wrongTypes: Record<keyof ServerOptions, readonly (readonly [value: unknown
     ],
   ],
   cors: [
-    ['*', 'cors must be an object, not a string'],
+    ['*', "cors must be an object with origins, as in { origins: ['https://app.example.com'] }, not a string"],
     [{ origin: '*' }, 'cors has no member "origin"; did you mean "origins"?'],
     [
       { origins: ['https://app.example/'] },
@@ -262,7 +283,9 @@ describe('a wrong type', () => {
   })
 
   it.each([undefined, null, 'options', 7, [], () => undefined])('A1 options that are no object are refused (%p)', (options) => {
-    expect(() => tokenHandler(options as ServerOptions)).toThrow(/^the options must be an object, not /)
+    expect(() => tokenHandler(options as ServerOptions)).toThrow(
+      /^tokenHandler: the options (?:must be an object, as in tokenHandler\(oauth\), not |object is missing)/,
+    )
   })
 
   it.each([null, 0, '', false])('A1 %j is not absent', (value) => {
@@ -293,14 +316,14 @@ describe('an impossible pair', () => {
     ],
     ['A1 a default grant that refreshable: false takes away', { refreshable: false, defaultGrantType: 'refresh_token' }, 'defaultGrantType "refresh_token" is not the type of one of the grants'], // prettier-ignore
     ['G6 no grant left', { refreshable: false, grants: [refreshToken()] }, 'grants has refreshToken() only, and refreshable: false takes it away; remove one of the two'], // prettier-ignore
-    ['C10 two clients of one id', { clients: [machine, machine] }, 'clients has "machine" twice'],
+    ['C10 two clients of one id', { clients: [machine, machine] }, 'clients has "machine" twice; remove one'],
     ['G9 a scope of a client that the server has not', { scopes: ['read'], clients: [{ ...machine, scope: 'reed' }] }, 'client "machine": scope "reed" is not among the server\'s scopes; did you mean "read"?; add it to the option scopes'], // prettier-ignore
     ['G9 a default scope that the server has not', { clients: [{ ...machine, defaultScope: ['x'] }] }, 'client "machine": scope "x" is not among the server\'s scopes; add it to the option scopes'], // prettier-ignore
     ['G9 a default scope outside the scope', { scopes: ['read', 'write'], clients: [{ ...machine, scope: 'write', defaultScope: 'read write' }] }, 'client "machine": defaultScope must be within scope'], // prettier-ignore
     ['G7 a public client for client_credentials', { clients: [{ ...native, grant_types: ['authorization_code', 'client_credentials'] }] }, 'client "native": a public client cannot use client_credentials; give it a secret, or take that out of grant_types'], // prettier-ignore
     ['C8 an unknown member of a secret', { clients: [{ ...machine, secrets: [{ hash: `sha256:${'A'.repeat(43)}`, expires: 7 } as { hash: string }] }] }, 'client "machine": secrets has no member "expires"; did you mean "expiresAt"?'], // prettier-ignore
     ['T11 a grant type that nobody serves', { clients: [{ ...machine, grant_types: ['client_credential'] }] }, 'client "machine": grant_types names "client_credential", which the server does not serve; did you mean "client_credentials"?; add the grant to the option grants'], // prettier-ignore
-    ['C10 an unknown member of a client', { clients: [{ ...machine, client_secert: 'x' } as typeof machine] }, 'client "machine" has no member "client_secert"; did you mean "client_secret"?. What is your own goes under "extra".'], // prettier-ignore
+    ['C10 an unknown member of a client', { clients: [{ ...machine, client_secert: 'x' } as typeof machine] }, 'client "machine" has no member "client_secert"; did you mean "client_secret"? What is your own goes under "extra".'], // prettier-ignore
     ['G1 codes without redirect_uris', { clients: [{ ...web, redirect_uris: [] }] }, 'client "web": may use authorization_code but has no redirect_uris; add them, or say which grants it uses, as in grant_types: [\'client_credentials\']'], // prettier-ignore
     ['G2 a public client without PKCE', { clients: [{ ...native, require_pkce: false }] }, 'client "native": is public and cannot go without PKCE; remove require_pkce: false'], // prettier-ignore
     ['G12 a lifetime of a client', { clients: [{ ...machine, accessTokenLifetime: 0 }] }, 'client "machine": accessTokenLifetime must be a whole number from 1 to 31536000, not 0'], // prettier-ignore
@@ -312,7 +335,10 @@ describe('an impossible pair', () => {
   it.each(['https://server.example/#', 'https://server.example/#a', 'https://server.example#'])(
     'T2 the issuer %s has a fragment',
     (issuer) => {
-      expectRefusal({ issuer }, 'issuer must be an absolute URL without query or fragment')
+      expectRefusal(
+        { issuer },
+        `issuer must be an absolute URL without query or fragment, as in 'https://auth.example.com', not "${issuer}"`,
+      )
     },
   )
 
@@ -338,7 +364,7 @@ describe('plain http', () => {
     process.env.NODE_ENV = 'production'
     expectRefusal(
       { allowInsecureTransport: true, store: memoryStore(), clients: [machine] },
-      'allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https',
+      "allowInsecureTransport is for development; with NODE_ENV=production remove it and serve https, or, behind a proxy that ends TLS, remove it and set app.set('trust proxy', 1)",
     )
     expect(tokenHandler({ allowInsecureTransport: false, store: memoryStore(), clients: [machine] })).toHaveLength(3)
     expect(warnings).toEqual([])

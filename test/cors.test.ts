@@ -210,9 +210,9 @@ describe('the option', () => {
   const make = (value: unknown) => () => tokenHandler({ clients: [machine], cors: value as CorsOptions })
 
   test.each([
-    [true, 'cors must be an object, not a boolean'],
+    [true, "cors must be an object with origins, as in { origins: ['https://app.example.com'] }, not a boolean"],
     [{ origin: '*' }, 'cors has no member "origin"; did you mean "origins"?'],
-    [{ origins: '*', credentials: true }, 'cors has no member "credentials"'],
+    [{ origins: '*', credentials: true }, 'cors has no member "credentials". There is origins, allowedHeaders, exposedHeaders.'],
   ])('T12 %j stops the start', (value, message) => {
     expect(make(value)).toThrow(new ConfigurationError(message))
   })

@@ -300,8 +300,8 @@ describe('NODE_DEBUG', () => {
   const root = new URL('..', import.meta.url)
   const script = (more: string) => `
     import { createTokenResponse } from ${JSON.stringify(new URL('src/index.ts', root).href)}
-    const options = { clients: [{ client_id: 'a', client_secret: 'b', grant_types: ['client_credentials'] }], ...${more} }
-    const headers = { authorization: 'Basic YTpi', 'content-type': 'application/x-www-form-urlencoded' }
+    const options = { clients: [{ client_id: 'a', client_secret: 'b'.repeat(16), grant_types: ['client_credentials'] }], ...${more} }
+    const headers = { authorization: 'Basic YTpiYmJiYmJiYmJiYmJiYmJi', 'content-type': 'application/x-www-form-urlencoded' }
     const ask = (body) => createTokenResponse(options, { url: 'https://a.example/', method: 'POST', headers, body })
     console.log((await ask('grant_type=client_credentials')).status, (await ask('grant_type=x')).status)`
 

@@ -164,14 +164,8 @@ describe('SM4 issueTokens', () => {
   const mistakes: [unknown, string][] = [
     [undefined, 'issueTokens: say for whom, as in { client_id, subject }'],
     [{ subject: 'alice' }, 'issueTokens: client_id must be a text that is not empty'],
-    [
-      { client_id: 'web' },
-      'issueTokens: subject must be a text of 1 to 1,000 bytes, without NUL, or null where the client speaks for itself',
-    ],
-    [
-      { client_id: 'web', subject: undefined },
-      'issueTokens: subject must be a text of 1 to 1,000 bytes, without NUL, or null where the client speaks for itself',
-    ],
+    [{ client_id: 'web' }, 'issueTokens: subject must be'],
+    [{ client_id: 'web', subject: undefined }, 'issueTokens: subject must be'],
     [{ ...wanted, subject: '' }, 'issueTokens: subject must be'],
     [{ ...wanted, subject: 7 }, 'issueTokens: subject must be'],
     [{ ...wanted, liftime: 5 }, 'issueTokens: there is no member "liftime"; did you mean "lifetime"?'],

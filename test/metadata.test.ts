@@ -254,10 +254,22 @@ describe('what stops the start', () => {
   })
 
   test.each([
-    ['https://server.example?tenant=a', 'issuer must be an absolute URL without query or fragment'],
-    ['https://server.example#a', 'issuer must be an absolute URL without query or fragment'],
-    ['server.example', 'issuer must be an absolute URL without query or fragment'],
-    ['http://server.example', 'issuer must be an https URL'],
+    [
+      'https://server.example?tenant=a',
+      'issuer must be an absolute URL without query or fragment, as in \'https://auth.example.com\', not "https://server.example?tenant=a"',
+    ],
+    [
+      'https://server.example#a',
+      'issuer must be an absolute URL without query or fragment, as in \'https://auth.example.com\', not "https://server.example#a"',
+    ],
+    [
+      'server.example',
+      'issuer must be an absolute URL without query or fragment, as in \'https://auth.example.com\', not "server.example"',
+    ],
+    [
+      'http://server.example',
+      'issuer must be an https URL, as in \'https://auth.example.com\', not "http://server.example"; http is for localhost alone',
+    ],
   ])('N4 the issuer %s', (said, message) => {
     expect(() => metadataHandler({ issuer: said })).toThrow(new ConfigurationError(message))
   })

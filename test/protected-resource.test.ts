@@ -249,7 +249,7 @@ describe('scope', () => {
     [{ allowBodyToken: 1 }, 'requireAccessToken: allowBodyToken must be true or false, not a number'],
     [{ scope: 7 }, 'requireAccessToken: scope must be scope tokens, as an array or separated by spaces'],
     [{ scope: [7] }, 'requireAccessToken: scope must be scope tokens, as an array or separated by spaces'],
-    ['read', 'requireAccessToken: the second argument must be an object, not a string'],
+    ['read', "requireAccessToken: the second argument must be an object, as in { scope: 'read' }, not a string"],
   ])('N1 requireAccessToken(options, %j) stops the start', (requirement, message) => {
     expect(() => requireAccessToken(testServer().options, requirement as AccessTokenRequirement)).toThrow(message)
   })

@@ -188,7 +188,10 @@ describe('content', () => {
   test.each(['scope=read&scope=read', 'unknown=1&unknown=2', 'unknown=&unknown=', 'scope=&scope=read', 'scope&%73cope', 'a+b=1&a%20b=2'])(
     'T6 a parameter sent twice is refused, twice being judged before empty: %s',
     async (pieces) => {
-      expect(await respondTo(`grant_type=client_credentials&${pieces}`)).toMatchObject({ ...repeated, body: expect.stringMatching(/"(?:scope|a parameter) is included more than once"/) })
+      expect(await respondTo(`grant_type=client_credentials&${pieces}`)).toMatchObject({
+        ...repeated,
+        body: expect.stringMatching(/"(?:scope|a parameter) is included more than once"/),
+      })
     },
   )
 

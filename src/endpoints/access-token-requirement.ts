@@ -1,10 +1,11 @@
 /**
  * What a protected resource demands of an access token: read and checked once, when the guard is made.
  */
+import { readSecondArgument } from '../arguments.js'
 import { leaveAlone } from '../awaitable.js'
 import type { Configuration } from '../configuration.js'
 import { ConfigurationError, ServerError } from '../errors.js'
-import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
+import { kindOf, OptionReader } from '../option-checks.js'
 import { comparableResource } from '../resources.js'
 import { readScopeList, type Scope } from '../scope.js'
 import { resourceMetadataUrl } from './protected-resource-metadata.js'
@@ -58,8 +59,11 @@ const memberNames: readonly string[] = [
 
 /** @throws ConfigurationError when the requirement is wrong, or could never be met. */
 export function readRequirement(configuration: Configuration, requirement: AccessTokenRequirement): AccessTokenDemand {
-  const members = assertObject(requirement, 'requireAccessToken: the second argument')
-  assertKnownKeys(members, memberNames, 'requireAccessToken')
+  if (typeof requirement === 'string' || Array.isArray(requirement))
+    throw new ConfigurationError(
+      `requireAccessToken: the second argument must be an object, as in { scope: 'read' }, not ${kindOf(requirement)}`,
+    )
+  const members = readSecondArgument(requirement, memberNames, 'requireAccessToken')
   const reader = new OptionReader(members, 'requireAccessToken: ')
   const resource = readResource(configuration, reader.text('resource'))
   const audience = reader.text('audience')
@@ -116,6 +120,7 @@ function readScope({ scopes }: Configuration, scope: unknown = []): Scope {
     if (scopes.includes(token)) continue
     throw new ConfigurationError(
       `requireAccessToken: scope "${token}" is not among the server's scopes, so no token can have it; add it to the option scopes`,
+      'requireAccessToken: scope must be among the option scopes; add it there',
     )
   }
   return tokens
@@ -124,7 +129,7 @@ function readScope({ scopes }: Configuration, scope: unknown = []): Scope {
 /** RFC 9068 §4: a token is accepted by those whom it is meant for. */
 function ownAudiences({ accessTokenFormat, issuer, resources }: Configuration): readonly string[] {
   const own = accessTokenFormat.audience ?? issuer
-  return own === undefined ? [...resources.values()] : [own, ...resources.values()]
+  return own === undefined ? [...resources.values()] : [...(typeof own === 'string' ? [own] : own), ...resources.values()]
 }
 
 function readOrigin({ issuer, tokenType }: Configuration, origin: string | undefined): URL | undefined {

@@ -10,6 +10,7 @@ import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { newAuthorizationId, newSecretText } from '../credentials.js'
 import { InvalidRequest, InvalidScope, OAuthError, UnauthorizedClient } from '../errors.js'
+import { assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { grantableResources } from '../resources.js'
 import { grantableScope, parseScope, type Scope } from '../scope.js'
@@ -51,7 +52,8 @@ export interface AuthorizationCodeRequest {
  *   fails; TypeError without a subject.
  */
 export async function issueAuthorizationCode(options: ServerOptions, request: AuthorizationCodeRequest): Promise<string> {
-  const configuration = configure(options)
+  const configuration = configure(options, 'issueAuthorizationCode')
+  assertObject(request, 'issueAuthorizationCode: the second argument')
   const { subject } = request
   assertSubject(subject, 'issueAuthorizationCode: ')
   assertTexts(request)

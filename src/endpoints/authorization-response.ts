@@ -5,12 +5,14 @@
  */
 import { configure, type Configuration } from '../configuration.js'
 import { InvalidRequest, OAuthError, toOAuthError, type ErrorCode } from '../errors.js'
+import { assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import type { Scope } from '../scope.js'
 import { issueAuthorizationCode, type AuthorizationCodeRequest } from './authorization-code.js'
 import type { AuthorizationRequest } from './authorization-request.js'
 import { reportRefusal } from './client-request.js'
 import { closePushedRequest } from './pushed-authorization.js'
+import { assertSubject } from '../subject.js'
 import { knownClient, registeredRedirectUri } from './redirection.js'
 
 /** What the client asked for, and what became of it: an agreement, or an `error`. */
@@ -46,8 +48,9 @@ export async function authorizationResponse(
   options: ServerOptions,
   request: AuthorizationResponseRequest | DecidedAuthorizationRequest,
 ): Promise<string> {
-  const configuration = configure(options)
-  const { subject = '', state, error, ...rest } = 'asked' in request ? asAsked(request) : request
+  const configuration = configure(options, 'authorizationResponse')
+  assertObject(request, 'authorizationResponse: the second argument')
+  const { subject, state, error, ...rest } = 'asked' in request ? asAsked(request) : request
   const client = await knownClient(configuration, rest.client_id)
   const redirect_uri = registeredRedirectUri(client, rest.redirect_uri, configuration)
   if ('asked' in request) assertShown(request.asked, redirect_uri)
@@ -55,6 +58,7 @@ export async function authorizationResponse(
     // A decision uses a pushed request up, whatever it is.
     if (error !== undefined && rest.request_uri !== undefined) await closePushedRequest(configuration, rest.request_uri, client.client_id)
     if (error !== undefined) throw toOAuthError(error)
+    assertSubject(subject, 'authorizationResponse: ')
     const code = await issueAuthorizationCode(options, { ...rest, subject })
     return redirectionUrl(configuration, redirect_uri, { code, state })
   } catch (thrown) {

@@ -10,6 +10,7 @@ import { isClientId, type Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { isAuthorizationId } from '../credentials.js'
 import { TemporarilyUnavailable } from '../errors.js'
+import { didYouMean } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import type { Scope } from '../scope.js'
 import type { ListFilter } from '../stores/store.js'
@@ -50,7 +51,7 @@ export interface AuthorizationSummary {
  */
 export function listAuthorizations(options: ServerOptions, filter: AuthorizationFilter): AsyncIterable<AuthorizationSummary> {
   const wanted = readFilter(filter, ['subject', 'client_id'], 'listAuthorizations')
-  return liveAuthorizations(configure(options), wanted)
+  return liveAuthorizations(configure(options, 'listAuthorizations'), wanted)
 }
 
 /**
@@ -67,7 +68,7 @@ export function listAuthorizations(options: ServerOptions, filter: Authorization
  */
 export async function revokeAuthorizations(options: ServerOptions, filter: RevocationFilter): Promise<number> {
   const wanted = readFilter(filter, ['subject', 'client_id', 'id'], 'revokeAuthorizations')
-  const configuration = configure(options)
+  const configuration = configure(options, 'revokeAuthorizations')
   const { id } = filter
   if (id !== undefined) return (await revoke(configuration, id, wanted)) ? 1 : 0
   let unreadable = 0
@@ -169,7 +170,7 @@ function report({ emit }: Configuration, id: string, cause: unknown): void {
 function readFilter(filter: RevocationFilter, known: readonly string[], name: string): ListFilter {
   if (typeof filter !== 'object' || (filter as object | null) === null) throw new TypeError(`${name}: say whose, as in { subject }`)
   for (const [member, value] of Object.entries(filter)) {
-    if (!known.includes(member)) throw new TypeError(`${name}: there is no member "${member}"`)
+    if (!known.includes(member)) throw new TypeError(`${name}: there is no member "${member}"${didYouMean(member, known)}`)
     if (typeof value !== 'string' || value === '') throw new TypeError(`${name}: ${member} must be a text that is not empty`)
   }
   const { subject, client_id } = filter

@@ -10,6 +10,7 @@ import { hashClientSecret } from '../client-secrets.js'
 import { assertClientFitsServer, isClientId, readClient, type ClientMetadata, type StoredClient } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError, InvalidRequest, ServerError } from '../errors.js'
+import { assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { randomText, secretSize } from '../secrets.js'
 import { revokeAuthorizations } from './authorizations.js'
@@ -34,7 +35,7 @@ export function foundClient(client: StoredClient, version: string): FoundClient 
  */
 export async function findClient(options: ServerOptions, client_id: string): Promise<FoundClient | undefined> {
   assertClientId(client_id, 'findClient')
-  const found = await configure(options).clientRecords.find(client_id)
+  const found = await configure(options, 'findClient').clientRecords.find(client_id)
   return found === undefined ? undefined : foundClient(found.client, found.version)
 }
 
@@ -53,7 +54,8 @@ export interface SaveClientOptions {
  */
 export async function saveClient(options: ServerOptions, client: ClientMetadata, { version }: SaveClientOptions = {}): Promise<void> {
   if (version !== undefined && typeof version !== 'string') throw new TypeError('saveClient: version must be the one that findClient found')
-  const configuration = configure(options)
+  const configuration = configure(options, 'saveClient')
+  assertObject(client, 'saveClient: the client')
   const { clientRecords, served, forgetClient } = configuration
   assertFound(options, configuration, client.client_id, 'saveClient')
   assertClientFitsServer(readClient(client, 'the client'), served)
@@ -72,7 +74,7 @@ export async function saveClient(options: ServerOptions, client: ClientMetadata,
  */
 export async function deleteClient(options: ServerOptions, client_id: string): Promise<void> {
   assertClientId(client_id, 'deleteClient')
-  const { clientRecords, clock, forgetClient, forgetDocument } = configure(options)
+  const { clientRecords, clock, forgetClient, forgetDocument } = configure(options, 'deleteClient')
   await clientRecords.remove(client_id, clock())
   await forgetDocument(client_id)
   forgetClient(client_id)
@@ -97,7 +99,12 @@ export async function registerClient(
   options: ServerOptions,
   metadata: Omit<ClientMetadata, 'client_id' | 'client_secret' | 'secrets'>,
 ): Promise<RegisteredClient> {
-  const configuration = configure(options)
+  const configuration = configure(options, 'registerClient')
+  const members = assertObject(metadata, 'registerClient: the metadata')
+  if ('client_id' in members)
+    configuration.warn(
+      'registerClient makes a client_id of its own, and ignores the one that it was given; use saveClient for a client with an id',
+    )
   const { clientRecords, served, clock } = configuration
   assertFound(options, configuration, '', 'registerClient')
   const { token_endpoint_auth_method: method } = metadata

@@ -24,7 +24,7 @@ import { readTokenOfClient } from './token-and-client.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createIntrospectionResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return introspectionResponse(configure(options), receivedRequest(request))
+  return introspectionResponse(configure(options, 'createIntrospectionResponse'), receivedRequest(request))
 }
 
 /** The same for options that were read, and a request that a handler has made. */

@@ -15,7 +15,7 @@ import { didYouMean } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import type { Context } from '../protocol.js'
 import type { Scope } from '../scope.js'
-import { isSubject } from '../subject.js'
+import { isSubject, subjectFault } from '../subject.js'
 import type { AcceptedRequest } from './accepted-request.js'
 import { readScope } from './authorization-code.js'
 import { orderTokens } from './order.js'
@@ -66,7 +66,7 @@ const year = 31_536_000
  */
 export async function issueTokens(options: ServerOptions, request: TokensRequest): Promise<TokenResponse> {
   const wanted = readRequest(request)
-  const configuration = configure(options)
+  const configuration = configure(options, 'issueTokens')
   const startedAt = startTime(configuration.emit)
   const client = await knownClient(configuration, wanted)
   if (wanted.refreshable) assertMayRefresh(configuration, client)
@@ -105,7 +105,8 @@ function readRequest(request: TokensRequest): CheckedRequest {
   if (typeof client_id !== 'string' || client_id === '') throw refuse('client_id must be a text that is not empty')
   // Somebody who is not logged in is undefined, and must not get a token of the client itself.
   if (subject !== null && !isSubject(subject)) {
-    throw refuse('subject must be a text of 1 to 1,000 bytes, without NUL, or null where the client speaks for itself')
+    const fault = subjectFault(subject)
+    throw refuse(`${fault}${fault.endsWith('?') ? ' It' : '; it'} is null where the client speaks for itself`)
   }
   if (scope !== undefined && typeof scope !== 'string' && !isListOfTexts(scope)) throw refuse('scope must be a text or a list of texts')
   const resources: unknown = typeof resource === 'string' ? [resource] : (resource ?? [])

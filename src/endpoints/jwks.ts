@@ -29,7 +29,7 @@ export function readMaxAge(cache: CacheOptions, where: string): number {
  * @throws ConfigurationError when its access tokens have no public keys.
  */
 export function createJwksResponse(options: ServerOptions, request: ProtocolRequest, cache: CacheOptions = {}): ProtocolResponse {
-  const { jwks } = configure(options).accessTokenFormat
+  const { jwks } = configure(options, 'createJwksResponse').accessTokenFormat
   if (jwks === undefined) throw new ConfigurationError('there are no public keys to publish; set accessTokens: jwt({ key })')
   const maxAge = readMaxAge(cache, 'jwks')
   if (!isRead(receivedRequest(request))) return renderError(notRead('jwks'))

@@ -8,7 +8,7 @@
 import { jsonCopy, type JsonObject } from '../authorization.js'
 import { configure, type Configuration } from '../configuration.js'
 import { ConfigurationError } from '../errors.js'
-import { assertObject } from '../option-checks.js'
+import { assertKnownKeys, assertObject } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { receivedRequest } from '../received-request.js'
@@ -27,7 +27,8 @@ export interface MetadataOptions extends CacheOptions {
  * @throws ConfigurationError without `issuer`, and for members of your own that are null, or that the server computes.
  */
 export function createMetadataResponse(options: ServerOptions, request: ProtocolRequest, about: MetadataOptions = {}): ProtocolResponse {
-  const configuration = configure(options)
+  const configuration = configure(options, 'createMetadataResponse')
+  assertKnownKeys(about, ['maxAge', 'extra'], 'metadata', 'Members of your own go under "extra".')
   const { extra, ...cache } = about
   const document = { ...metadata(configuration), ...readExtra(extra) }
   const maxAge = readMaxAge(cache, 'metadata')

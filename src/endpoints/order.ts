@@ -10,7 +10,7 @@ import { InvalidGrant, InvalidScope, ServerError } from '../errors.js'
 import type { Continuation, NewAuthorization } from '../grants/grant.js'
 import type { DecidedRequest } from '../options.js'
 import { intersectScope, isWithinScope, offlineAccess, parseScope, textsWithin, type Scope } from '../scope.js'
-import { isSubject } from '../subject.js'
+import { isSubject, subjectFault } from '../subject.js'
 import type { TokenOrder } from '../tokens/issue.js'
 import { allowedScope, grantableScopeOf, resourcesOf, withoutCredentials, type AcceptedRequest } from './accepted-request.js'
 
@@ -106,10 +106,7 @@ function decidedRequest(request: AcceptedRequest, subject: string | undefined, s
 
 function readSubject({ subject }: NewAuthorization): string | undefined {
   if (subject === undefined || isSubject(subject)) return subject
-  const isText = typeof subject === 'string' && subject !== ''
-  throw new ServerError(undefined, {
-    reason: isText ? 'a grant authorised a subject that no store can keep' : 'a grant authorised a subject that is not a text',
-  })
+  throw new ServerError(undefined, { reason: `a grant authorised a wrong subject: ${subjectFault(subject)}` })
 }
 
 function continuedScope(request: AcceptedRequest, { scope, authorization }: Continuation): Scope {

@@ -24,7 +24,7 @@ import { answerClient } from './client-request.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createRevocationResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return revocationResponse(configure(options), receivedRequest(request))
+  return revocationResponse(configure(options, 'createRevocationResponse'), receivedRequest(request))
 }
 
 /** The same for options that were read, and a request that a handler has made. */

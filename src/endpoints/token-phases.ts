@@ -50,7 +50,7 @@ const errorUris = new WeakMap<OAuthError, string>()
  * @throws OAuthError for whatever is wrong with the request; ConfigurationError when the options are.
  */
 export async function validateTokenRequest(options: ServerOptions, request: ProtocolRequest): Promise<ValidatedTokenRequest> {
-  const configuration = configure(options)
+  const configuration = configure(options, 'validateTokenRequest')
   const received = receivedRequest(request)
   const startedAt = received.startedAt ?? startTime(configuration.emit)
   let client_id: string | undefined

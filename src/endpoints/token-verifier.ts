@@ -22,7 +22,7 @@ export interface TokenVerifier {
 
 /** A verifier for tokens of this server. @throws ConfigurationError when the options are wrong. */
 export function tokenVerifier(options: ServerOptions, verifierOptions: TokenVerifierOptions = {}): TokenVerifier {
-  const configuration = configure(options)
+  const configuration = configure(options, 'tokenVerifier')
   assertKnownKeys(
     assertObject(verifierOptions, 'tokenVerifier'),
     ['resource', 'audience', 'checkRevocation', 'checkClient', 'invalidToken'],

@@ -11,11 +11,20 @@ import type { Authorization, JsonObject } from '../authorization.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
+import {
+  InvalidGrant,
+  InvalidRequest,
+  InvalidScope,
+  ServerError,
+  UnauthorizedClient,
+  UnsupportedGrantType,
+  type OAuthError,
+} from '../errors.js'
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
 import { calling } from '../known-causes.js'
+import { kindOf } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
 import { isSecure, jsonResponse, type Parameters, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
 import { receivedRequest } from '../received-request.js'
@@ -46,7 +55,7 @@ import { orderTokens } from './order.js'
  * @throws ConfigurationError when the options are wrong.
  */
 export async function createTokenResponse(options: ServerOptions, request: ProtocolRequest): Promise<ProtocolResponse> {
-  return tokenResponse(configure(options), receivedRequest(request))
+  return tokenResponse(configure(options, 'createTokenResponse'), receivedRequest(request))
 }
 
 /** The same for options that were read. */
@@ -209,7 +218,15 @@ function judge(request: AcceptedRequest, presented: PresentedCredential, current
   const withheld = withheldReason(request, current)
   if (withheld !== undefined) return judgeWithheld(request, presented, withheld)
   const authorize = () => calling(`the grant ${grant.type}`, () => grant.authorize(grantRequest(request, presented, current)))
-  return grant.limitedBy === undefined ? authorize() : withinLimitOf(grant.limitedBy, request, authorize)
+  const decided = grant.limitedBy === undefined ? authorize() : withinLimitOf(grant.limitedBy, request, authorize)
+  return whenThere(decided, (decision) => asDecision(decision, grant))
+}
+
+function asDecision(decision: GrantDecision, { type }: AcceptedRequest['grant']): GrantDecision {
+  if (typeof decision === 'object' && (decision as object | null) !== null) return decision
+  throw new ServerError(undefined, {
+    reason: `the grant ${type} returned ${kindOf(decision)}; return { subject, scope }, or throw InvalidGrant`,
+  })
 }
 
 /** The grant sees nothing; the event says what was withheld from it. */

@@ -6,7 +6,7 @@
  * @see RFC 6749 §4.3
  */
 import { ConfigurationError, InvalidGrant, InvalidRequest } from '../errors.js'
-import { assertKnownKeys, assertObject } from '../option-checks.js'
+import { assertKnownKeys, assertObject, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
 import type { Grant } from './grant.js'
 
@@ -27,7 +27,7 @@ export interface PasswordOptions {
  * @throws ConfigurationError without `authenticate`.
  */
 export function password(options: PasswordOptions): Grant {
-  assertKnownKeys(assertObject(options, 'password: the argument'), ['authenticate', 'accessTokenLifetime'], 'password')
+  assertKnownKeys(readArgument(options), ['authenticate', 'accessTokenLifetime'], 'password')
   const { authenticate, ...rest } = options
   if (typeof authenticate !== 'function')
     throw new ConfigurationError('password: authenticate must be a function (username, password, context) => subject')
@@ -47,4 +47,14 @@ export function password(options: PasswordOptions): Grant {
       return { subject, scope }
     },
   }
+}
+
+function readArgument(options: unknown): Unchecked {
+  if (options === undefined)
+    throw new ConfigurationError('password needs its function: password({ authenticate: (username, password) => subject })')
+  if (typeof options === 'function')
+    throw new ConfigurationError(
+      'password: the argument must be an object: password({ authenticate }), where authenticate is that function',
+    )
+  return assertObject(options, 'password: the argument')
 }

@@ -46,7 +46,7 @@ const attempts = 20
  * @throws TemporarilyUnavailable when the store fails.
  */
 export async function findTemporaryCredentials(options: OAuth1Options, oauth_token: string): Promise<PendingAuthorization | undefined> {
-  const credentials = await findPending(configureOAuth1(options), oauth_token)
+  const credentials = await findPending(configureOAuth1(options, 'findTemporaryCredentials'), oauth_token)
   if (credentials === undefined) return undefined
   const { client_id, callback, realms } = credentials
   return { client_id, callback, realms }
@@ -60,7 +60,7 @@ export async function findTemporaryCredentials(options: OAuth1Options, oauth_tok
  * @see RFC 5849 §2.2
  */
 export async function authorizeTemporaryCredentials(options: OAuth1Options, consent: Consent): Promise<AuthorizedTemporaryCredentials> {
-  const configuration = configureOAuth1(options)
+  const configuration = configureOAuth1(options, 'authorizeTemporaryCredentials')
   const { oauth_token, subject, realms } = consent
   assertSubject(subject, '')
   const pending = await findPending(configuration, oauth_token)
@@ -85,7 +85,7 @@ function nothingToDecide(): InvalidRequest {
  * @throws TemporarilyUnavailable when the store fails: then it is not certain.
  */
 export async function revokeTokenCredentials(options: OAuth1Options, oauth_token: string): Promise<boolean> {
-  const configuration = configureOAuth1(options)
+  const configuration = configureOAuth1(options, 'revokeTokenCredentials')
   for (let attempt = 0; attempt < attempts; attempt++) {
     const credentials = await find(configuration, oauth_token)
     if (credentials === undefined) return false

@@ -41,7 +41,7 @@ export type OAuth1Handler = (req: OAuth1HostRequest, res: ServerResponse, next?:
  * @throws ConfigurationError when the options are wrong.
  */
 export function temporaryCredentialsHandler(options: OAuth1Options): OAuth1Handler {
-  const configuration = configureOAuth1(options)
+  const configuration = configureOAuth1(options, 'temporaryCredentialsHandler')
   return function handleTemporaryCredentials(req, res, _next): void {
     void answer(configuration, 'temporary credentials', req, res, (request) => createTemporaryCredentialsResponse(options, request))
   }
@@ -49,7 +49,7 @@ export function temporaryCredentialsHandler(options: OAuth1Options): OAuth1Handl
 
 /** The token credentials endpoint (RFC 5849 §2.3), also called the access token endpoint. Mounting as for {@link temporaryCredentialsHandler}. */
 export function tokenCredentialsHandler(options: OAuth1Options): OAuth1Handler {
-  const configuration = configureOAuth1(options)
+  const configuration = configureOAuth1(options, 'tokenCredentialsHandler')
   return function handleTokenCredentials(req, res, _next): void {
     void answer(configuration, 'token credentials', req, res, (request) => createAccessTokenResponse(options, request))
   }
@@ -71,7 +71,7 @@ export interface OAuth1Requirement {
  * @throws ConfigurationError when the options are wrong.
  */
 export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Requirement = {}): OAuth1Handler {
-  const configuration = configureOAuth1(options)
+  const configuration = configureOAuth1(options, 'requireOAuth1')
   const demand = readRequirement(configuration, requirement)
   return function guard(req, res, next): void {
     const startedAt = startTime(configuration.emit)
@@ -94,6 +94,8 @@ async function check(configuration: OAuth1Configuration, req: OAuth1HostRequest,
 }
 
 function readRequirement({ realms: known }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
+  if (typeof requirement === 'string')
+    throw new ConfigurationError("requireOAuth1: the second argument must be an object, as in { realm: 'notes' }, not a string")
   const members = assertObject(requirement, 'requireOAuth1: the second argument')
   assertKnownKeys(members, ['realm', 'twoLegged'], 'requireOAuth1')
   const reader = new OptionReader(members, 'requireOAuth1: ')

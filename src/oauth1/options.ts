@@ -3,12 +3,13 @@
  *
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
+import { assertOptions } from '../arguments.js'
 import { createWarn, readInsecureTransport, readStore, systemClock, type Warn } from '../environment.js'
 import { ConfigurationError } from '../errors.js'
 import { createEmit, type Emit, type EventListener } from '../events.js'
 import { readFailureLimit, type FailureCounter } from '../failed-authentication.js'
 import { named } from '../known-causes.js'
-import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
+import { assertKnownKeys, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
 import { NamedRoom, SharedRoom } from '../shared-room.js'
 import type { Store } from '../stores/store.js'
@@ -177,10 +178,10 @@ const year = 365 * day
  *
  * @throws ConfigurationError for an unknown option, a wrong type, or options that contradict each other.
  */
-export function configureOAuth1(options: OAuth1Options): OAuth1Configuration {
-  const members = assertObject(options, 'the OAuth 1 options')
+export function configureOAuth1(options: OAuth1Options, caller?: string): OAuth1Configuration {
   const known = configurations.get(options)
   if (known !== undefined) return known
+  const members = assertOptions(options, caller ?? 'OAuth 1')
   assertKnownKeys(members, optionNames, 'the OAuth 1 options object')
   const configuration = build(options, members)
   configurations.set(options, configuration)

@@ -33,7 +33,7 @@ const demand = { endpoint: 'token', stage: 'token' } as const
  * @throws ConfigurationError when the OAuth 1 options are wrong.
  */
 export function oauth1TokenGrant(options: OAuth1Options, grantOptions: OAuth1TokenGrantOptions = {}): Grant {
-  const configuration = configureOAuth1(options)
+  const configuration = configureOAuth1(options, 'oauth1TokenGrant')
   const { type = 'urn:x-oauth2-token-handler:oauth1-token', isSameClient = (a, b) => a === b } = grantOptions
   return {
     type,

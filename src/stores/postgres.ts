@@ -12,6 +12,7 @@
  * failover while a synchronous standby exists.
  */
 import { noteRemedy } from '../known-causes.js'
+import { has } from '../value-advice.js'
 import { fromListedRow, fromRow, rangeOfKind, toDocument, type Row } from './document.js'
 import { checkStatement, creationBlock, lookStatement, readCheck, readLook } from './postgres-catalogue.js'
 import { inSchema, missingTable, postgresStatements, tableNames } from './schema.js'
@@ -85,6 +86,7 @@ const sweepTimeout = 60_000
  * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function postgresStore(pool: PostgresPool, options: PostgresStoreOptions = {}): PostgresStore {
+  if (!has(pool, 'query')) throw new TypeError('postgresStore takes a pool of pg, as in postgresStore(new Pool({ connectionString }))')
   const upkeep = readUpkeep(options, [...durableOptionNames, 'table', 'sweepInterval', 'queryTimeout'], 'postgresStore')
   const names = tableNames(options.table)
   const statements = prepareStatements(names.table)

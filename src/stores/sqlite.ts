@@ -7,6 +7,7 @@
  * Give the store a connection of its own: a transaction that the application has open there would hold what the store writes.
  */
 import { noteRemedy } from '../known-causes.js'
+import { has } from '../value-advice.js'
 import { fromListedRow, fromRow, rangeOfKind, toDocument, type Row } from './document.js'
 import { missingTable, sqliteColumns, sqliteSchema, tableNames, type TableNames } from './schema.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'
@@ -64,6 +65,7 @@ export interface SqliteStore extends Store {
  * @throws ConfigurationError when there is no option of that name, TypeError when an option is wrong.
  */
 export function sqliteStore(database: SqliteDatabase, options: SqliteStoreOptions = {}): SqliteStore {
+  if (!has(database, 'prepare')) throw new TypeError("sqliteStore takes an open database, as in sqliteStore(new DatabaseSync('tokens.db'))")
   const upkeep = readUpkeep(options, ['clock', 'onEvent', 'table', 'sweepInterval'], 'sqliteStore')
   const names = tableNames(options.table)
   if (names.schema !== '') throw new TypeError('sqliteStore: table must be a name of letters, digits and underscores')

@@ -79,7 +79,7 @@ export interface AccessTokenFormat {
   /** The public keys to publish (RFC 7517 §5), where it has some. */
   readonly jwks?: () => { readonly keys: readonly Readonly<Record<string, string>>[] }
   /** Whom its tokens are meant for unless something else is asked of them. Default: the issuer. */
-  readonly audience?: string
+  readonly audience?: string | readonly string[]
 }
 
 /** What a type adds to a token that is being issued. */

@@ -30,5 +30,7 @@ export function bearer(): TokenType {
 
 /** The header fields with which a client uses a bearer token. */
 export function bearerHeader(token: string): { Authorization: string } {
+  if (typeof token !== 'string')
+    throw new TypeError('bearerHeader takes the access token, a text, as in bearerHeader(response.access_token)')
   return { Authorization: `Bearer ${token}` }
 }

@@ -18,8 +18,8 @@ export interface ClaimsOptions {
    * `aud` counts unless a resource was asked for; an `aud` that is always the same is the option `audience`.
    */
   readonly claims?: JsonObject | ((token: TokenClaims) => JsonObject | Promise<JsonObject>)
-  /** Whom tokens are meant for. Default: the resource that was asked for, else the issuer. */
-  readonly audience?: string
+  /** Whom tokens are meant for: one, or several in one token. Default: the resource that was asked for, else the issuer. */
+  readonly audience?: string | readonly string[]
   /** The `iss` claim. Default: the server's `issuer`. */
   readonly issuer?: string
 }
@@ -38,12 +38,24 @@ const jtiSize = 22
  * @throws ConfigurationError when they are wrong.
  */
 export function readClaimsOptions({ claims, audience, issuer }: ClaimsOptions, where: string): ClaimsOptions {
-  for (const [name, value] of Object.entries({ audience, issuer })) {
-    if (value !== undefined && (typeof value !== 'string' || value === ''))
-      throw new ConfigurationError(`${where}: ${name} must be a string that is not empty`)
-  }
-  const named = { ...(audience === undefined ? {} : { audience }), ...(issuer === undefined ? {} : { issuer }) }
+  if (issuer !== undefined && !isName(issuer)) throw new ConfigurationError(`${where}: issuer must be a string that is not empty`)
+  if (audience !== undefined && readAudience(audience).length === 0)
+    throw new ConfigurationError(
+      `${where}: audience must be a string that is not empty, or an array of them; leave it out for the resource that was asked for, else the issuer`,
+    )
+  const named = { ...(audience === undefined ? {} : { audience: copyOf(audience) }), ...(issuer === undefined ? {} : { issuer }) }
   return claims === undefined ? named : { ...named, claims: typeof claims === 'function' ? claims : readStaticClaims(claims, where) }
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== ''
+}
+
+/** A list of the same, so that nothing changes later; of a list of one its only member. */
+function copyOf<T extends string | undefined>(audience: T | readonly string[]): T | string | string[] {
+  if (typeof audience !== 'object') return audience
+  const [only = '', ...others] = audience
+  return others.length === 0 ? only : [...audience]
 }
 
 function readStaticClaims(claims: JsonObject, where: string): JsonObject {
@@ -60,7 +72,7 @@ function readStaticClaims(claims: JsonObject, where: string): JsonObject {
 }
 
 /** Whom tokens are meant for as far as these options know: where they name nobody, it is the server's issuer. */
-export function usualAudience({ audience, issuer }: ClaimsOptions): { audience?: string } {
+export function usualAudience({ audience, issuer }: ClaimsOptions): { audience?: string | readonly string[] } {
   const usual = audience ?? issuer
   return usual === undefined ? {} : { audience: usual }
 }
@@ -99,7 +111,7 @@ function allClaims(token: TokenClaims, options: ClaimsOptions, own: JsonObject):
     ...own,
     iss,
     // RFC 9068 §3: the resource that was asked for, else a default
-    aud: resource.length > 1 ? resource : (resource[0] ?? own.aud ?? options.audience ?? iss),
+    aud: resource.length > 1 ? resource : (resource[0] ?? own.aud ?? copyOf(options.audience) ?? iss),
     exp: expiresAt,
     // RFC 9068 §2.2: where no resource owner is involved, the client is the subject
     sub: subject ?? client.client_id,

@@ -53,11 +53,15 @@ const optionNames: readonly string[] = [
  * @see RFC 7516
  */
 export function encrypted(options: EncryptedOptions): EncryptedFormat {
+  if ((options as unknown) === undefined)
+    throw new ConfigurationError("encrypted needs its key, as in encrypted({ key: readFileSync(path, 'utf8') })")
   assertKnownKeys(assertObject(options, 'encrypted'), optionNames, 'encrypted')
   const claimsOptions = readClaimsOptions(options, 'encrypted')
   const { signWith } = options
   if (signWith !== undefined && Object.keys(claimsOptions).length > 0) {
-    throw new ConfigurationError('encrypted: with signWith, claims, audience and issuer are options of the format that signs')
+    throw new ConfigurationError(
+      'encrypted: with signWith, claims, audience and issuer are options of the format that signs; move them there, as in signWith: jwt({ key, claims })',
+    )
   }
   const members = signWith === undefined ? { typ: 'at+jwt' } : { typ: 'at+jwt', cty: 'JWT' }
   let keySet = fittingKeys(keyOptions(options), signWith, 'encrypted')
@@ -95,7 +99,8 @@ export function encrypted(options: EncryptedOptions): EncryptedFormat {
 }
 
 function keyOptions({ key, keys, algorithm }: EncryptedOptions): readonly EncryptionKeyOptions[] {
-  if ((key === undefined) === (keys === undefined)) throw new ConfigurationError('encrypted needs one of key and keys')
+  if ((key === undefined) === (keys === undefined))
+    throw new ConfigurationError('encrypted needs one of key and keys; is an environment variable not set?')
   if (keys !== undefined) {
     if (algorithm !== undefined) throw new ConfigurationError('encrypted: algorithm goes with key; in keys each key has its own')
     return keys

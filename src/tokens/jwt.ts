@@ -45,6 +45,7 @@ const optionNames: readonly string[] = ['key', 'keys', 'algorithm', 'claims', 'a
  * @see RFC 9068
  */
 export function jwt(options: JwtOptions): JwtFormat {
+  if ((options as unknown) === undefined) throw new ConfigurationError("jwt needs its key, as in jwt({ key: readFileSync(path, 'utf8') })")
   assertKnownKeys(assertObject(options, 'jwt'), optionNames, 'jwt')
   const claimsOptions = readClaimsOptions(options, 'jwt')
   let keySet = readSigningKeys(keyOptions(options), 'jwt')
@@ -80,7 +81,8 @@ export function jwt(options: JwtOptions): JwtFormat {
 }
 
 function keyOptions({ key, keys, algorithm }: JwtOptions): readonly SigningKeyOptions[] {
-  if ((key === undefined) === (keys === undefined)) throw new ConfigurationError('jwt needs one of key and keys')
+  if ((key === undefined) === (keys === undefined))
+    throw new ConfigurationError('jwt needs one of key and keys; is an environment variable not set?')
   if (keys !== undefined) {
     if (algorithm !== undefined) throw new ConfigurationError('jwt: algorithm goes with key; in keys each key has its own')
     return keys

@@ -162,6 +162,7 @@ export interface MacRequest {
 
 /** The header fields with which a client uses a MAC token. Draft -01, unless `nonce` has the form of draft -00. */
 export function macHeader(request: MacRequest): { Authorization: string } {
+  if (!URL.canParse(request.url)) throw new TypeError("macHeader: url must be an absolute URL, as in 'https://api.example.com/notes'")
   const { id, key, method, url, algorithm = issuedAlgorithm, nonce = randomText(16), ext, body } = request
   const isFirstDraft = request.ts === undefined && agedNonce.test(nonce)
   const ts = isFirstDraft ? undefined : String(request.ts ?? Math.floor(Date.now() / 1000))

@@ -118,7 +118,7 @@ describe('the seam', () => {
     ['grants: type must be a name or an absolute URI', [{ type: 'not a:uri', authorize: () => ({}) }]],
     ['grants: type must be a name or an absolute URI', [{ type: '', authorize: () => ({}) }]],
     ['grants has "x" twice', [{ type: 'x', authorize: () => ({}) }, { type: 'x', authorize: () => ({}) }]], // prettier-ignore
-    ['call the factory, as in clientCredentials()', [{ type: 'x' }]],
+    ['grants: each must be an object with type and authorize(); take one from a factory, as in clientCredentials()', [{ type: 'x' }]],
     ['grants: each must be an object', [clientCredentials]],
   ])('G10 %s', async (message, grants) => {
     await expect(testServer({ clients: [], grants: grants as Grant[] }).token(form)).rejects.toThrow(message)

@@ -51,6 +51,7 @@ test('O1 the built package says the same: what node loads for each entry', () =>
 
 /** The ground: what knows neither clients, grants, tokens nor endpoints of OAuth 2. */
 const shared = [
+  'arguments',
   'availability',
   'environment',
   'awaitable',

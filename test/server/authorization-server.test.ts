@@ -178,7 +178,7 @@ describe('M13 authorizationServer', () => {
   test.each<[string, ServerOptions, object, RegExp]>([
     ['without issuer', {}, {}, /issuer/],
     ['with a misspelt part', { issuer }, { registrations: true }, /registrations/],
-    ['without authorize', { issuer }, { authorize: undefined }, /decide must be a function/],
+    ['without authorize', { issuer }, { authorize: undefined }, /the second argument needs the function authorize, not undefined/],
     ['with wrong texts', { issuer }, { texts: { titel: 'x' } }, /titel/],
   ])('M13 %s it stops the start', (_what, options, parts, message) => {
     const { options: server } = testServer(options)

@@ -139,7 +139,7 @@ describe('M6 the consent page', () => {
 
   test('M6 wrong parts stop the start', () => {
     const { options } = testServer()
-    expect(() => authorizationHandler(options, undefined as never)).toThrow(/decide must be a function/)
+    expect(() => authorizationHandler(options, undefined as never)).toThrow(/the second argument must be authorize/)
     expect(() => authorizationHandler(options, () => undefined, { text: {} } as object)).toThrow(/text/)
   })
 

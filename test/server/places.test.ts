@@ -92,7 +92,10 @@ describe('the path as it arrives', () => {
       const document = await get(`${prefix}/.well-known/oauth-authorization-server`)
       expect(JSON.parse(document.text)).toMatchObject({ issuer, token_endpoint: `${issuer}/oauth2/token` })
     }
-    expect(warnings()).toEqual([])
+    // Its metadata are not there, and somebody is told.
+    expect(warnings()).toEqual(
+      mountPath === undefined ? [expect.stringMatching(/was mounted under \/tenant, .* mount it at the root/)] : [],
+    )
   })
 
   test.each<[string, string, string, string]>([

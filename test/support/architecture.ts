@@ -67,11 +67,12 @@ export const environment = ['environment.ts']
 /** Lists of grants under one name. */
 export const presets = ['presets.ts']
 /** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
-export const wire = ['body.ts', 'guarded-fetch.ts', 'name-lookup.ts', 'silent-response.ts', 'wire.ts']
+export const wire = ['body.ts', 'guarded-fetch.ts', 'mounting.ts', 'name-lookup.ts', 'silent-response.ts', 'unanswered.ts', 'wire.ts']
 /** The shell: what alone knows the request and response of the host. */
 export const shell = [
   'authorization-handler.ts',
   'authorization-server.ts',
+  'decide.ts',
   'express.ts',
   'handlers.ts',
   'health-handler.ts',

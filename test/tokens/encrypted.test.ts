@@ -136,16 +136,16 @@ describe('a key of which only the public half is here', () => {
 describe('what stops the start', () => {
   const makeable = 'with an asymmetric key anybody could make tokens; add signWith: jwt({ key }), or use 32 random bytes'
   test.each<[string, object, string]>([
-    ['no key', {}, 'encrypted needs one of key and keys'],
-    ['two ways to say it', { key, keys: [{ key }] }, 'encrypted needs one of key and keys'],
+    ['no key', {}, 'encrypted needs one of key and keys; is an environment variable not set?'],
+    ['two ways to say it', { key, keys: [{ key }] }, 'encrypted needs one of key and keys; is an environment variable not set?'],
     ['an algorithm beside a set', { keys: [{ key }], algorithm: 'dir' }, 'encrypted: algorithm goes with key; in keys each key has its own'],
-    ['an unknown member', { key, alg: 'dir' }, 'encrypted has no member "alg"'],
+    ['an unknown member', { key, alg: 'dir' }, 'encrypted has no member "alg"; did you mean "algorithm"?'],
     ['an asymmetric key that nobody signs for', { key: recipient.privateKey }, `encrypted: ${makeable}`],
     ['the same among others', { keys: [{ key }, { key: pem(recipient.publicKey), state: 'retired' }] }, `encrypted: ${makeable}`],
     ['a signer that signs nothing', { key, signWith: opaque() }, 'encrypted: signWith must be a format that can be verified, such as jwt({ key })'],
     ['a signer that nobody could verify', { key, signWith: { ...signWith, read: undefined } }, 'encrypted: signWith must be a format that can be verified, such as jwt({ key })'],
-    ['claims that the signer would not write', { key, signWith, claims: {} }, 'encrypted: with signWith, claims, audience and issuer are options of the format that signs'],
-    ['an audience that the signer would not write', { key, signWith, audience: 'a' }, 'encrypted: with signWith, claims, audience and issuer are options of the format that signs'],
+    ['claims that the signer would not write', { key, signWith, claims: {} }, 'encrypted: with signWith, claims, audience and issuer are options of the format that signs; move them there, as in signWith: jwt({ key, claims })'],
+    ['an audience that the signer would not write', { key, signWith, audience: 'a' }, 'encrypted: with signWith, claims, audience and issuer are options of the format that signs; move them there, as in signWith: jwt({ key, claims })'],
   ])('F4 %s', (_name, options, message) => {
     expect(() => encrypted(options as EncryptedOptions)).toThrow(new ConfigurationError(message))
   }) // prettier-ignore

@@ -96,7 +96,7 @@ describe('keys that are refused', () => {
     ['dir with an EC key', [{ key: p256.privateKey, algorithm: 'dir' }], 'encrypted: keys[0]: algorithm dir does not fit; this key can do ECDH-ES+A256KW'],
     ['PBES2', [{ key: bytes, algorithm: 'PBES2-HS256+A128KW' }], 'encrypted: keys[0]: algorithm PBES2-HS256+A128KW does not fit; this key can do A256KW or dir'],
     ['an unknown state', [{ key: bytes, state: 'old' }], "encrypted: keys[0]: state must be 'next', 'active' or 'retired'"],
-    ['an unknown member', [{ key: bytes, use: 'enc' }], 'encrypted: keys[0] has no member "use"'],
+    ['an unknown member', [{ key: bytes, use: 'enc' }], 'encrypted: keys[0] has no member "use". There is key, algorithm, kid, state.'],
     ['no keys', [], 'encrypted: keys must be an array of at least one { key }'],
     ['none active', [{ key: bytes, state: 'next' }], "encrypted: exactly one key must have state 'active'"],
     ['two active', [{ key: bytes }, { key: randomBytes(32) }], "encrypted: exactly one key must have state 'active'"],

@@ -137,15 +137,23 @@ describe('keys and algorithms', () => {
 
 describe('what stops the start', () => {
   test.each([
-    ['no key', {}, 'jwt needs one of key and keys'],
-    ['two ways to say it', { key: p256.privateKey, keys: [{ key: p256.privateKey }] }, 'jwt needs one of key and keys'],
+    ['no key', {}, 'jwt needs one of key and keys; is an environment variable not set?'],
+    [
+      'two ways to say it',
+      { key: p256.privateKey, keys: [{ key: p256.privateKey }] },
+      'jwt needs one of key and keys; is an environment variable not set?',
+    ],
     [
       'an algorithm beside a set',
       { keys: [{ key: p256.privateKey }], algorithm: 'ES256' },
       'jwt: algorithm goes with key; in keys each key has its own',
     ],
     ['an unknown member', { key: p256.privateKey, claim: {} }, 'jwt has no member "claim"; did you mean "claims"?'],
-    ['an empty audience', { key: p256.privateKey, audience: '' }, 'jwt: audience must be a string that is not empty'],
+    [
+      'an empty audience',
+      { key: p256.privateKey, audience: '' },
+      'jwt: audience must be a string that is not empty, or an array of them; leave it out for the resource that was asked for, else the issuer',
+    ],
     ['an issuer that is no text', { key: p256.privateKey, issuer: 7 }, 'jwt: issuer must be a string that is not empty'],
   ])('F2 %s', (_name, options, message) => {
     expect(() => jwt(options as JwtOptions)).toThrow(new ConfigurationError(message))
