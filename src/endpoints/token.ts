@@ -11,7 +11,15 @@ import type { Authorization, JsonObject } from '../authorization.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
 import type { Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
-import { InvalidGrant, InvalidRequest, InvalidScope, UnauthorizedClient, UnsupportedGrantType, type OAuthError } from '../errors.js'
+import {
+  InvalidGrant,
+  InvalidRequest,
+  InvalidScope,
+  ServerError,
+  UnauthorizedClient,
+  UnsupportedGrantType,
+  type OAuthError,
+} from '../errors.js'
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
 import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
@@ -123,7 +131,15 @@ export function callBeforeGrant({ configuration, client, grant, parameters, cont
   const { beforeGrant, callbackTimeout } = configuration
   if (beforeGrant === undefined) return undefined
   const request = { grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) }
-  return withinTime(callbackTimeout, async () => beforeGrant(request), lateCallback)
+  return whenThere(
+    withinTime<unknown>(callbackTimeout, async () => beforeGrant(request), lateCallback),
+    assertNoFalse,
+  )
+}
+
+/** Only an error refuses. An application that means to refuse and says so otherwise must not be taken for one that agrees. */
+function assertNoFalse(answer: unknown): void {
+  if (answer === false) throw new ServerError(undefined, { reason: 'beforeGrant returned false; throw an exported error to refuse' })
 }
 
 /** What stands once it is written: members of a response, or a refusal. */
@@ -190,8 +206,14 @@ function judge(request: AcceptedRequest, presented: PresentedCredential, current
   const { grant } = request
   const withheld = withheldReason(request, current)
   if (withheld !== undefined) return judgeWithheld(request, presented, withheld)
-  const authorize = () => grant.authorize(grantRequest(request, presented, current))
+  const authorize = () => whenThere(grant.authorize(grantRequest(request, presented, current)), decided)
   return grant.limitedBy === undefined ? authorize() : withinLimitOf(grant.limitedBy, request, authorize)
+}
+
+/** A grant of the application that answers nothing has authorised nobody; read as an object without members it would have authorised the client. */
+function decided(decision: GrantDecision): GrantDecision {
+  if (typeof decision === 'object' && (decision as GrantDecision | null) !== null) return decision
+  throw new ServerError(undefined, { reason: 'the grant answered something else than an object; throw an exported error to refuse' })
 }
 
 /** The grant sees nothing; the event says what was withheld from it. */
