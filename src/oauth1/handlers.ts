@@ -91,9 +91,14 @@ async function check(configuration: OAuth1Configuration, req: OAuth1HostRequest,
   return checkOAuth1(configuration, { ...request, context }, demand)
 }
 
-function readRequirement({ realms: known }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
+function readRequirement({ realms: known, warn }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
   const members = assertObject(requirement, 'requireOAuth1: the second argument')
   assertKnownKeys(members, ['realm', 'twoLegged'], 'requireOAuth1')
+  if ('realm' in members && members.realm === undefined) {
+    warn(
+      'requireOAuth1: realm is there but undefined, as of a misspelt constant, and demands nothing; name the realm, or leave realm out where any token may pass',
+    )
+  }
   const reader = new OptionReader(members, 'requireOAuth1: ')
   const realms = typeof members.realm === 'string' ? [members.realm] : (reader.texts('realm') ?? [])
   for (const name of realms) {
