@@ -13,7 +13,7 @@ import { isClientId, type Client } from '../clients.js'
 import { InvalidClient, InvalidRequest, type OAuthErrorDetails } from '../errors.js'
 import { headerValues, type Context, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
-import { digestOfSecret, isSlowHash } from '../client-secrets.js'
+import { digestOfSecret, isSlowHash, minGeneratedSize } from '../client-secrets.js'
 import { withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
 
 /** Where credentials of a client may stand. */
@@ -101,8 +101,13 @@ export function authenticateClient(request: ClientAuthenticationRequest, policy:
   const { method, credentials } = presentedCredentials(request, policy.clientAuthenticationMethods)
   // Without a secret there is nothing to guess.
   const name = credentials.secretReadings === undefined ? undefined : credentials.client_id
-  const attempt = { kind: 'client', name, address: request.address } as const
+  const isGuessable = credentials.secretReadings?.some((reading) => reading.length < minGeneratedSize) === true
+  const attempt = { kind: 'client', name, address: request.address, ...(isGuessable ? {} : { isGuessable: never }) } as const
   return withinFailureLimit(policy.failures, attempt, isGuess, () => verifiedClient(request, method, credentials, policy))
+}
+
+function never(): false {
+  return false
 }
 
 /** A secret where no secret is compared proves that nobody guesses: the client is public, or registered for another method. */

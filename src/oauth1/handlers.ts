@@ -14,6 +14,7 @@ import {
   requestHead,
   send,
   warnOfInsecureTransport,
+  warnOfMissingAddress,
   type WireHead,
   type WireRequest,
 } from '../wire.js'
@@ -130,7 +131,9 @@ async function answer(
 function requestOf(configuration: OAuth1Configuration, req: OAuth1HostRequest, head: WireHead): ProtocolRequest {
   const request = plainRequest(req, head, configuration)
   if (request.secure === false) warnOfInsecureTransport(configuration)
-  return { ...request, address: clientAddress(req, head, configuration) }
+  const address = clientAddress(req, head, configuration)
+  warnOfMissingAddress(req, address, configuration)
+  return { ...request, address }
 }
 
 /** Whether a request of HTTP/2 has ended with its header fields. */
