@@ -24,7 +24,8 @@ const sha256Form = /^sha256:([A-Za-z0-9_-]{43})$/
 const scryptForm = /^scrypt:([1-9][0-9]{0,7}):([1-9][0-9]?):([1-9][0-9]?):([A-Za-z0-9_-]{16,64}):([A-Za-z0-9_-]{43})$/
 const scryptCost = { N: 32_768, r: 8, p: 1 }
 const maxScryptMemory = 128 * 1024 * 1024
-const minGeneratedSize = 22
+/** Characters of a generated secret: at least 128 bits. */
+export const minGeneratedSize = 22
 
 /**
  * Hashes a client secret for `secrets: [{ hash }]`.

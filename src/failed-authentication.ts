@@ -5,13 +5,17 @@
  * 2. A success forgives earlier failures of that name from that address, and nothing else.
  * 3. One address has ten times as many failures over all names, which no success forgives: one person may have many names.
  *
+ * Without an address (a Unix socket whose proxy names none) all clients are one place, which strangers share with the right client. There, a right secret of
+ * at least 128 bits passes whatever was tried before, because no number of tries guesses it. What can be guessed keeps the limit of its name. There is no
+ * limit over all names, because made-up ones would use it up for everybody.
+ *
  * Nobody is locked by an id alone: another address goes on. Memory is bounded, and the counter of one process; a hook replaces it where several processes
  * have to share one.
  */
 import { isPromise, type Awaitable } from './awaitable.js'
 import { ConfigurationError, OAuthError, ServerError } from './errors.js'
 import { FailureCounts } from './failure-counts.js'
-import { networkOf } from './network-address.js'
+import { isKnownAddress, networkOf } from './network-address.js'
 import { OptionReader, type Unchecked } from './option-checks.js'
 import { sha256 } from './secrets.js'
 import { TriesInWork } from './tries-in-work.js'
@@ -34,6 +38,8 @@ export interface LimitedTry {
   readonly name: string | undefined
   /** The address that tries; undefined where it is not known, and no limit: a name alone is never locked. */
   readonly address: string | undefined
+  /** Whether what has just proved right could have been guessed. Without it, it could. Asked only where the sender has no address. */
+  readonly isGuessable?: () => boolean
 }
 
 /** Of a counter of the application it is not known how many failures it allows. */
@@ -49,26 +55,28 @@ const inWork = new WeakMap<FailureCounter, TriesInWork>()
  */
 export function withinFailureLimit<T>(
   counter: FailureCounter | undefined,
-  { kind, name, address }: LimitedTry,
+  { kind, name, address, isGuessable }: LimitedTry,
   isFailure: (thrown: unknown) => boolean,
   work: () => Awaitable<T>,
 ): Awaitable<T> {
   if (counter === undefined || name === undefined || address === undefined) return work()
   const network = networkOf(address)
   const key = failureKey(kind, name, network)
+  if (!isKnownAddress(address) && isGuessable !== undefined) return tryFromNowhere(counter, { kind, key, isGuessable }, isFailure, work)
   const tries = inWork.get(counter) ?? new TriesInWork()
   inWork.set(counter, tries)
   if (!(counter instanceof BuiltInCounter)) {
     return tries.take(key, () => mostAtOnce, () => tryWithHook(counter, { kind, key }, isFailure, work)) // prettier-ignore
   }
-  const limit = { kind, key, network: `${kind} ${network}` }
+  const limit = { kind, key, network: isKnownAddress(address) ? `${kind} ${network}` : undefined }
   return tries.take(key, () => counter.left(key), () => tryOnce(counter, limit, isFailure, work)) // prettier-ignore
 }
 
 interface Limit {
   readonly kind: LimitedTry['kind']
   readonly key: string
-  readonly network: string
+  /** Undefined where the sender has no address. */
+  readonly network: string | undefined
 }
 
 /** The built-in counter is asked and told without a pause, so that no other try comes in between. */
@@ -105,6 +113,34 @@ function tryOnce<T>(
       return failed(thrown)
     },
   )
+}
+
+interface TryFromNowhere extends Pick<Limit, 'kind' | 'key'> {
+  readonly isGuessable: () => boolean
+}
+
+/** The outcome is judged when it is known: a right secret that nobody can guess is no try too many. Between looking and counting the built-in counter has no pause. */
+async function tryFromNowhere<T>(
+  counter: FailureCounter,
+  { kind, key, isGuessable }: TryFromNowhere,
+  isFailure: (thrown: unknown) => boolean,
+  work: () => Awaitable<T>,
+): Promise<T> {
+  const assertLeft = (answered: number) => {
+    assertAllowed(`this ${kind}`, answered)
+  }
+  let value: T
+  try {
+    value = await work()
+  } catch (thrown) {
+    if (!isFailure(thrown)) throw thrown
+    const answered = counter.retryAfter(key)
+    assertLeft(typeof answered === 'number' ? answered : await answered)
+    await counter.failed(key)
+    throw thrown
+  }
+  if (isGuessable()) assertLeft(await counter.retryAfter(key))
+  return value
 }
 
 /** A counter of the application is asked again when the work is done: other processes may have counted meanwhile. */
@@ -206,12 +242,12 @@ class BuiltInCounter implements FailureCounter {
 
   /** @throws OAuthError 429 */
   assertNetworkAllowed({ kind, network }: Limit): void {
-    assertAllowed(`all names of a ${kind}`, this.#networks.retryAfter(network))
+    if (network !== undefined) assertAllowed(`all names of a ${kind}`, this.#networks.retryAfter(network))
   }
 
   failedFrom({ key, network }: Limit): void {
     this.#names.add(key)
-    this.#networks.add(network)
+    if (network !== undefined) this.#networks.add(network)
   }
 }
 

@@ -19,6 +19,7 @@ import {
   requestHead,
   send,
   warnOfInsecureTransport,
+  warnOfMissingAddress,
   type WireHead,
   type WireRequest,
 } from './wire.js'
@@ -63,6 +64,7 @@ export async function answer(
     }
     const { url, headers, secure } = plainRequest(req, head, configuration)
     const address = clientAddress(req, head, configuration)
+    warnOfMissingAddress(req, address, configuration)
     if (method === 'POST' && secure === false) warnOfInsecureTransport(configuration)
     const context = await readContext(configuration, req)
     const body = () => readBody(req, res, head.headers, configuration)

@@ -16,6 +16,11 @@ export function networkOf(address: string): string {
   return embeddedIPv4(groups) ?? groups.slice(0, 4).map((group) => group.toString(16)).join(':') // prettier-ignore
 }
 
+/** Whether an address says who asks. A Unix socket has none, and some proxies say `unix:` or `unknown` (RFC 7239 §6.2) instead. */
+export function isKnownAddress(address: string): boolean {
+  return address !== '' && address !== 'unknown' && !address.startsWith('unix:')
+}
+
 /** The /48 of an IPv6 address, in which one subscriber may have many networks; undefined for any other text. */
 export function siteOf(address: string): string | undefined {
   const network = networkOf(address)

@@ -135,7 +135,7 @@ export interface ServerOptions {
   readonly rotateRefreshTokens?: boolean
   /** How many live opaque access tokens one Authorization may have; one more drops the oldest. Default 100. */
   readonly maxAccessTokens?: number
-  /** A rule of your own before the grant is judged. Throws an exported error to refuse. */
+  /** A rule of your own before the grant is judged. Throws an exported error to refuse; `false` is answered 500, and nothing is issued. */
   readonly beforeGrant?: (request: Omit<DecidedRequest, 'subject' | 'scope'>) => void | Promise<void>
   /** A rule of your own before tokens are issued. Returns a narrower scope, or undefined; throws an exported error to refuse. */
   readonly authorize?: (request: DecidedRequest) => Scope | undefined | Promise<Scope | undefined>

@@ -7,6 +7,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import { leaveAlone, type Awaitable } from './awaitable.js'
 import { union, type CorsAnswer } from './cors.js'
 import { ServerError } from './errors.js'
+import { isKnownAddress } from './network-address.js'
 import { trimmed, type Context, type HeaderFields, type ProtocolRequest, type ProtocolResponse } from './protocol.js'
 import { lateCallback, withinTime } from './within-time.js'
 
@@ -98,6 +99,19 @@ export function clientAddress(
   if (forwarded === undefined || !isTrusted(trustProxy, peer)) return peer
   const chain = String(forwarded).split(',').map(trimmed).filter((address) => address !== '') // prettier-ignore
   return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
+}
+
+/** Says once, to the deployer, that clients cannot be told apart. A connection that has ended has no address either. */
+export function warnOfMissingAddress(
+  { socket }: IncomingMessage,
+  address: string,
+  { warn }: { readonly warn: (message: string) => void },
+): void {
+  if (isKnownAddress(address) || socket.destroyed) return
+  warn(
+    'requests come without an address, as over a Unix socket, so that limits cannot tell clients apart. Let the proxy set X-Forwarded-For, and believe it: ' +
+      "trustProxy: (address) => address === ''",
+  )
 }
 
 /** The answer that has nothing to say. */

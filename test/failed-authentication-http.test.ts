@@ -1,5 +1,10 @@
 /** The limit on failed client authentication over real HTTP (C9): whose address counts behind a proxy, and what was never finished. */
 import express from 'express'
+import { once } from 'node:events'
+import { mkdtemp } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { tokenHandler, type Handler, type ServerOptions } from '../src/index.js'
 import { basic, machine, testServer } from './support/server.js'
@@ -16,6 +21,43 @@ beforeAll(() => {
 afterEach(() => resources.close())
 afterAll(() => {
   jest.restoreAllMocks()
+})
+
+describe('over a Unix socket', () => {
+  const long = { ...machine, client_secret: 'Zx8Qm2Lr7Vt5Nc1Ks9Pw4Y' }
+
+  async function serve(client: Credentials) {
+    const path = join(await mkdtemp(join(tmpdir(), 'socket-')), 's')
+    const server = testServer({ allowInsecureTransport: true, clients: [{ ...machine, ...client }] })
+    const listening = createServer(tokenHandler(server.options)).listen(path)
+    await once(listening, 'listening')
+    const post = (credentials: Credentials) =>
+      new Promise<number | undefined>((resolve, reject) => {
+        const headers = { ...basic(credentials), 'content-type': formType }
+        const sent = request({ socketPath: path, method: 'POST', headers, agent: false }, (res) => resolve(res.resume().statusCode))
+        sent.on('error', reject).end('grant_type=client_credentials')
+      })
+    return { server, post, close: () => listening.close() }
+  }
+
+  test('C9 strangers do not lock out a client whose secret cannot be guessed, and are answered 429; a warning says what to set', async () => {
+    const { server, post, close } = await serve(long)
+    const guess = { ...long, client_secret: 'A'.repeat(22) }
+    for (let i = 0; i < 20; i++) expect(await post(guess)).toBe(401)
+    expect([await post(guess), await post(wrong), await post(long), await post(guess)]).toEqual([429, 429, 200, 429])
+    const warned = server.events.filter(({ reason = '' }) => reason.startsWith('requests come without an address'))
+    expect(warned).toHaveLength(1)
+    close()
+  })
+
+  test('C9 a secret that can be guessed keeps its limit, and made-up names use up nothing', async () => {
+    const { post, close } = await serve({ ...machine, client_secret: 'guessable' })
+    for (let i = 0; i < 210; i++) await post({ ...wrong, client_id: `made-up-${i}` })
+    expect(await post({ ...machine, client_secret: 'guessable' })).toBe(200)
+    for (let i = 0; i < 20; i++) expect(await post(wrong)).toBe(401)
+    expect(await post({ ...machine, client_secret: 'guessable' })).toBe(429)
+    close()
+  })
 })
 
 describe('behind a proxy', () => {

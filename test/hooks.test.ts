@@ -209,6 +209,37 @@ describe('beforeGrant', () => {
     expect(await server.token(exchange(code), basic(web))).toMatchObject({ status: 200 })
   })
 
+  test.each([false, Promise.resolve(false)])('G13 false, which refuses nothing by itself, is no agreement: 500, and nothing is consumed', async (answer) => {
+    const { server, store } = storedServer({ beforeGrant: (() => answer) as unknown as () => void })
+    const code = await server.code()
+    const { version } = await recordOf(store, code)
+    expect(await server.token(exchange(code), basic(web))).toMatchObject(serverError)
+    expect(server.events.at(-1)).toMatchObject({
+      type: 'request.failed',
+      reason: 'beforeGrant returned false; throw an exported error to refuse',
+    })
+    expect((await recordOf(store, code)).version).toBe(version)
+  }) // prettier-ignore
+
+  test.each([undefined, null, true, 0, {}])('G13 %j agrees', async (answer) => {
+    const server = testServer({ beforeGrant: () => answer as undefined })
+    expect(await server.token(machineForm, basic(machine))).toMatchObject({ status: 200 })
+  })
+
+  test.each([false, true, 'alice', 1, null, undefined])('G10 a grant that answers %j has authorised nobody: 500', async (answer) => {
+    const grant: Grant = { type: 'urn:example:false', authorize: (() => answer) as unknown as Grant['authorize'] }
+    const server = testServer({ clients: [{ ...machine, grant_types: [grant.type] }], grants: [grant] })
+    expect(await server.token({ grant_type: grant.type }, basic(machine))).toMatchObject(serverError)
+    expect(server.events.at(-1)).toMatchObject({
+      reason: 'the grant answered something else than an object; throw an exported error to refuse',
+    })
+  })
+
+  test.each(['checkScope', 'authorize'])('G13 false of %s is no agreement', async (rule) => {
+    const server = testServer({ [rule]: () => false })
+    expect(await server.token(machineForm, basic(machine))).toMatchObject(serverError)
+  })
+
   test('G13 is waited for', async () => {
     const server = testServer({ beforeGrant: () => Promise.reject(new InvalidGrant()) })
     expect(await server.token(machineForm, basic(machine))).toMatchObject(invalidGrant)

@@ -47,6 +47,26 @@ const bare = 'Bearer realm="oauth2"'
 const invalidToken = `${bare}, error="invalid_token", error_description="the access token is invalid, expired, or was revoked"`
 const tooMany = `${bare}, error="invalid_request", error_description="the access token must be sent in one place only"`
 
+describe('a member that is there but undefined', () => {
+  const options = { resources: ['https://api.example.com'], issuer: 'https://as.example' }
+  const warnings = () => jest.mocked(console.warn).mock.calls.map(([line]) => String(line)).filter((line) => line.includes('undefined')) // prettier-ignore
+
+  it.each(['scope', 'resource', 'audience', 'checkRevocation'])('N1 a guard whose %s is undefined warns once, at start', (name) => {
+    const server = testServer(options)
+    for (let i = 0; i < 2; i++) requireAccessToken(server.options, { [name]: undefined })
+    expect(warnings()).toEqual([
+      expect.stringMatching(`requireAccessToken: ${name} is there but undefined, .* demands nothing; .*or leave ${name} out where `),
+    ])
+  })
+
+  it('N1 one that is left out, or cannot weaken the guard, does not', () => {
+    const server = testServer(options)
+    requireAccessToken(server.options)
+    requireAccessToken(server.options, { scope: 'read', optional: undefined, allowBodyToken: undefined, origin: undefined } as object)
+    expect(warnings()).toEqual([])
+  })
+})
+
 describe('an active token', () => {
   it('Y1 a token is issued as Bearer and is used as Bearer, in any case', async () => {
     const server = testServer({ authenticationMethod: 'bearer' })

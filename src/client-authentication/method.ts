@@ -13,7 +13,7 @@ import { InvalidClient, InvalidRequest, OAuthError, type OAuthErrorDetails } fro
 import type { JsonWebKey } from '../jwk.js'
 import { headerValues, type Context, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
-import { digestOfSecret, isSlowHash } from '../client-secrets.js'
+import { digestOfSecret, isSlowHash, minGeneratedSize } from '../client-secrets.js'
 import { withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
 
 /** Where credentials of a client may stand. */
@@ -101,7 +101,8 @@ export function authenticateClient(request: ClientAuthenticationRequest, policy:
   const { method, credentials } = presentedCredentials(request, policy.clientAuthenticationMethods)
   // Without a secret there is nothing to guess.
   const name = credentials.secretReadings === undefined ? undefined : credentials.client_id
-  const attempt = { kind: 'client', name, address: request.address } as const
+  const isGuessable = credentials.secretReadings?.some((reading) => reading.length < minGeneratedSize) === true
+  const attempt = { kind: 'client', name, address: request.address, ...(isGuessable ? {} : { isGuessable: never }) } as const
   const verify = () => withinFailureLimit(policy.failures, attempt, isGuess, () => verifiedClient(request, method, credentials, policy))
   return isFound(policy, credentials.client_id) ? namingClient(credentials.client_id, verify) : verify()
 }
@@ -136,6 +137,10 @@ function rememberFound(policy: ClientAuthenticationPolicy, client_id: string): v
 
 function isFound(policy: ClientAuthenticationPolicy, client_id: string): boolean {
   return refusedClients.get(policy)?.has(client_id) === true
+}
+
+function never(): false {
+  return false
 }
 
 /** A secret where no secret is compared proves that nobody guesses: the client is public, or registered for another method. */

@@ -64,6 +64,8 @@ export function readRequirement(configuration: Configuration, requirement: Acces
       `requireAccessToken: the second argument must be an object, as in { scope: 'read' }, not ${kindOf(requirement)}`,
     )
   const members = readSecondArgument(requirement, memberNames, 'requireAccessToken')
+  for (const [name, remedy] of weakerWhenAbsent)
+    if (name in members && members[name] === undefined) warnOfUndefined(configuration, name, remedy)
   const reader = new OptionReader(members, 'requireAccessToken: ')
   const resource = readResource(configuration, reader.text('resource'))
   const audience = reader.text('audience')
@@ -84,6 +86,19 @@ export function readRequirement(configuration: Configuration, requirement: Acces
     checkClient: reader.boolean('checkClient', false),
     origin: readOrigin(configuration, reader.text('origin') ?? (resource === undefined ? undefined : new URL(resource).origin)),
   }
+}
+
+/** The members without which more tokens pass, and what to do where that is meant. */
+const weakerWhenAbsent = [
+  ['scope', 'name the scope that is needed, or leave scope out where any token may pass'],
+  ['resource', 'name the resource, or leave resource out where a token for any of them may pass'],
+  ['audience', 'name the audience, or leave audience out where a token for any audience of this server may pass'],
+  ['checkRevocation', 'set it to true, or leave checkRevocation out where a token that was revoked may pass until it expires'],
+] as const satisfies readonly (readonly [keyof AccessTokenRequirement, string])[]
+
+/** A misspelt constant is undefined, and opens the route. */
+function warnOfUndefined({ warn }: Configuration, name: string, remedy: string): void {
+  warn(`requireAccessToken: ${name} is there but undefined, as of a misspelt constant, and demands nothing; ${remedy}`)
 }
 
 function readScopeFor(configuration: Configuration, scope: unknown): (request: unknown) => Scope {

@@ -146,7 +146,15 @@ export function callBeforeGrant({ configuration, client, grant, parameters, cont
   const { beforeGrant, callbackTimeout } = configuration
   if (beforeGrant === undefined) return undefined
   const request = { grant_type: grant.type, client, context, parameters: withoutCredentials(parameters, grant) }
-  return withinTime(callbackTimeout, async () => beforeGrant(request), lateCallback)
+  return whenThere(
+    withinTime<unknown>(callbackTimeout, async () => beforeGrant(request), lateCallback),
+    assertNoFalse,
+  )
+}
+
+/** Only an error refuses. An application that means to refuse and says so otherwise must not be taken for one that agrees. */
+function assertNoFalse(answer: unknown): void {
+  if (answer === false) throw new ServerError(undefined, { reason: 'beforeGrant returned false; throw an exported error to refuse' })
 }
 
 /** What stands once it is written: members of a response, or a refusal. */
@@ -222,6 +230,7 @@ function judge(request: AcceptedRequest, presented: PresentedCredential, current
   return whenThere(decided, (decision) => asDecision(decision, grant))
 }
 
+/** A grant of the application that answers nothing has authorised nobody; read as an object without members it would have authorised the client. */
 function asDecision(decision: GrantDecision, { type }: AcceptedRequest['grant']): GrantDecision {
   if (typeof decision === 'object' && (decision as object | null) !== null) return decision
   throw new ServerError(undefined, {

@@ -167,7 +167,8 @@ async function signerOf<S extends UsableStage>(
   { proof, baseString, demand, context }: ReadRequest<S>,
 ): Promise<Omit<AuthenticatedRequest<S>, 'parameters'>> {
   let isGuess = false
-  const tried = { kind: 'client', name: proof.client_id, address } as const
+  let isGuessable = true
+  const tried = { kind: 'client', name: proof.client_id, address, isGuessable: () => isGuessable } as const
   return withinFailureLimit(
     configuration.failures,
     tried,
@@ -181,11 +182,14 @@ async function signerOf<S extends UsableStage>(
       isGuess = !isSigned && (proof.token === undefined || credentials !== undefined)
       const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), settings: configuration, isSigned })
       if (fault !== undefined || client === undefined) throw unauthorized(configuration, fault ?? 'unknown client')
+      isGuessable = client.publicKey === undefined && (client.secret?.reveal().length ?? 0) < unguessableSize
       return { client, credentials: credentials as AuthenticatedRequest<S>['credentials'] }
     },
   )
 }
 
+// Characters that hold at least 128 random bits
+const unguessableSize = 22
 const maxNonceSize = 500
 // RFC 5849 §3.3: a positive integer; so many digits reach beyond any clock
 const timestampText = /^[1-9][0-9]{0,14}$/

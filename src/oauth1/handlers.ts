@@ -15,6 +15,7 @@ import {
   requestHead,
   send,
   warnOfInsecureTransport,
+  warnOfMissingAddress,
   type WireHead,
   type WireRequest,
 } from '../wire.js'
@@ -93,11 +94,16 @@ async function check(configuration: OAuth1Configuration, req: OAuth1HostRequest,
   return checkOAuth1(configuration, { ...request, context }, demand)
 }
 
-function readRequirement({ realms: known }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
+function readRequirement({ realms: known, warn }: OAuth1Configuration, requirement: OAuth1Requirement): OAuth1Demand {
   if (typeof requirement === 'string')
     throw new ConfigurationError("requireOAuth1: the second argument must be an object, as in { realm: 'notes' }, not a string")
   const members = assertObject(requirement, 'requireOAuth1: the second argument')
   assertKnownKeys(members, ['realm', 'twoLegged'], 'requireOAuth1')
+  if ('realm' in members && members.realm === undefined) {
+    warn(
+      'requireOAuth1: realm is there but undefined, as of a misspelt constant, and demands nothing; name the realm, or leave realm out where any token may pass',
+    )
+  }
   const reader = new OptionReader(members, 'requireOAuth1: ')
   const realms = typeof members.realm === 'string' ? [members.realm] : (reader.texts('realm') ?? [])
   for (const name of realms) {
@@ -130,7 +136,9 @@ async function answer(
 function requestOf(configuration: OAuth1Configuration, req: OAuth1HostRequest, head: WireHead): ProtocolRequest {
   const request = plainRequest(req, head, configuration)
   if (request.secure === false) warnOfInsecureTransport(configuration)
-  return { ...request, address: clientAddress(req, head, configuration) }
+  const address = clientAddress(req, head, configuration)
+  warnOfMissingAddress(req, address, configuration)
+  return { ...request, address }
 }
 
 /** Whether a request of HTTP/2 has ended with its header fields. */

@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals'
+import { expect, jest, test } from '@jest/globals'
 import { generateKeyPairSync } from 'node:crypto'
 import { inspect } from 'node:util'
 import { ConfigurationError, memoryStore, type StoredRecord } from '../../src/index.js'
@@ -80,6 +80,15 @@ test.each([
     expect(start).toThrow(ConfigurationError)
     expect(start).toThrow(message)
   }
+})
+
+test('O1 requireOAuth1 warns at start of a realm that is there but undefined', () => {
+  const warned = jest.spyOn(console, 'warn').mockReturnValue()
+  requireOAuth1(good, { realm: undefined } as object)
+  requireOAuth1(good, {})
+  const lines = warned.mock.calls.map(([line]) => String(line)).filter((line) => line.includes('realm is there but undefined'))
+  expect(lines).toEqual([expect.stringContaining('or leave realm out where any token may pass')])
+  warned.mockRestore()
 })
 
 test('O10 requireOAuth1 refuses a realm that no token can have, and an unknown member', () => {

@@ -55,6 +55,19 @@ const tooMany = {
   body: 'error=temporarily_unavailable&error_description=too+many+failed+attempts',
 }
 
+test.each([
+  ['that cannot be guessed passes', 'Zx8Qm2Lr7Vt5Nc1Ks9Pw4Y', 200],
+  ['that can be guessed keeps its limit', 'guessable', 429],
+])('X18 C9 without an address, after wrong signatures of strangers, a secret %s', async (_what, client_secret, status) => {
+  const known = { client_id: 'c', client_secret }
+  for (const from of ['', 'unix:', 'unknown']) {
+    const server = oauth1Server({ clients: [known] })
+    expect(await statuses(25, () => ask(server, { ...known, client_secret: 'wrong' }, from))).toEqual({ 401: 20, 429: 5 })
+    expect((await ask(server, known, from)).status).toBe(status)
+    expect((await ask(server, { ...known, client_secret: 'wrong' }, from)).status).toBe(429)
+  }
+})
+
 test('X18 d: 500 PLAINTEXT guesses at a chosen secret: 20 are told, then 429, for the right one too', async () => {
   const server = oauth1Server({ clients: [{ client_id: 'c', client_secret: 'password1' }], signatureMethods: ['PLAINTEXT'] })
   const guess = (secret: string) =>
