@@ -5,7 +5,7 @@
  * Run it:  npx tsx examples/events.ts
  * Try it:  curl -k https://localhost:3000/oauth2/token -u reports:wrong-secret -d grant_type=client_credentials
  * Answer:  {"error":"invalid_client","error_description":"client authentication failed"}
- * Log:     {"level":"warn","type":"request.refused","endpoint":"token","error":"invalid_client","status":401,"reason":"wrong or expired client secret","at":…,"msg":"request.refused"}
+ * Log:     {"level":"warn","type":"request.refused","endpoint":"token","error":"invalid_client","status":401,"reason":"wrong or expired client secret","client_id":"reports","address":"127.0.0.1","at":…,"duration":…,"msg":"request.refused"}
  * Then:    curl -k https://localhost:3000/metrics
  * Answer:  oauth2_events_total{type="request.refused",endpoint="token",error="invalid_client"} 1
  */

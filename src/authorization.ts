@@ -116,7 +116,7 @@ export function isLive(authorization: Authorization, now: number): boolean {
 
 /** Its code was redeemed. The used code stays, with what a proof of possession needs (§4.1.2: a second use). */
 export function withCodeUsed(authorization: Authorization, code: AuthorizationCode, usedAt: number): Authorization {
-  return { ...authorization, code: { ...code, status: 'used', usedAt } }
+  return { ...authorization, code: withMembers(code, { status: 'used', usedAt } as const) }
 }
 
 /** Its code was presented by the right client with a wrong verifier, and is worth nothing from now on. */

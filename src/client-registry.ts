@@ -19,11 +19,10 @@ import {
   type Served,
 } from './clients.js'
 import { ClientCache, type LookUpRequest } from './client-cache.js'
-import { madeBeforeNotBefore } from './client-standing.js'
 import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
-import type { Emit } from './events.js'
+import { madeBeforeNotBefore, type Emit } from './events.js'
 import { kindOf } from './option-checks.js'
 import { intersectScope, type Scope } from './scope.js'
 import { suspiciousClients } from './suspicious-values.js'

@@ -1,8 +1,6 @@
 /** What the operator has said of a client since something was made for it: that the client is disabled, or that all that is older has ended. */
 import type { Client } from './clients.js'
-
-/** The reason of a refusal, in events. */
-export const madeBeforeNotBefore = 'made before notBefore'
+import { madeBeforeNotBefore } from './events.js'
 
 /** Whether what was made for the client at that instant has ended by its `notBefore`: up to and in that second. */
 export function hasEndedFor({ notBefore }: Client, madeAt: number): boolean {

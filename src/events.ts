@@ -100,6 +100,9 @@ export function startTime({ isHeard }: Emit): number | undefined {
 /** The application's listener. What it throws or rejects is swallowed. */
 export type EventListener = (event: ServerEvent) => unknown
 
+/** The reason of a refusal of what is older than the option `notBefore`, in both houses. */
+export const madeBeforeNotBefore = 'made before notBefore'
+
 const events = channel('oauth2-token-handler')
 const debug = debuglog('oauth2-token-handler')
 

@@ -10,7 +10,7 @@ const longAccessToken = 31 * day
 const longRefresh = 730 * day
 
 /** RFC 6749 §10.10: credentials that are not for people must be hard to guess. */
-const shortSecret = 16
+const shortSecret = 12
 
 // What bcrypt, argon2, scrypt, PBKDF2 and crypt(3) write
 const hashOfOthers = /^(?:\$(?:2[abxy]?|argon2(?:id|i|d)|scrypt|pbkdf2[\w-]*|[156y])\$|\{(?:SSHA|SHA|CRYPT|PBKDF2)[\w-]*\}|pbkdf2(?:_|:))/i

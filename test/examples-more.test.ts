@@ -32,7 +32,7 @@ function headerLine(name: string, label: string): string {
 
 /** The answer as the header would have it, with what changes from run to run as `…`. */
 function masked(answer: string): string {
-  return answer.replace(/"(access_token|refresh_token)":"[^"]+"/g, '"$1":"…"').replace(/"at":\d+/, '"at":…')
+  return answer.replace(/"(access_token|refresh_token)":"[^"]+"/g, '"$1":"…"').replace(/"(at|duration)":[\d.]+/g, '"$1":…')
 }
 
 function standardPort(text: string): string {

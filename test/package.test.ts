@@ -58,11 +58,11 @@ async function output(directory: string, file: string, program: string, args: re
 
 /** Gets a token and prints the status, the members, and whether an error is an instance of the class that was imported. */
 const program = `
-const options = { clients: [{ client_id: 'a', client_secret: 's', grant_types: ['client_credentials'] }], scopes: ['read'] }
+const options = { clients: [{ client_id: 'a', client_secret: 'a-secret-of-the-test-0123', grant_types: ['client_credentials'] }], scopes: ['read'] }
 const ask = (body) => createTokenResponse(options, {
   url: 'https://server.example/token',
   method: 'POST',
-  headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: 'Basic ' + btoa('a:s') },
+  headers: { 'content-type': 'application/x-www-form-urlencoded', authorization: 'Basic ' + btoa('a:a-secret-of-the-test-0123') },
   body,
 })
 async function main() {

@@ -4,7 +4,8 @@
  */
 import { isLive, type Authorization } from '../authorization.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
-import { hasEndedFor, madeBeforeNotBefore } from '../client-standing.js'
+import { madeBeforeNotBefore } from '../events.js'
+import { hasEndedFor } from '../client-standing.js'
 import type { Client } from '../clients.js'
 import type { Configuration } from '../configuration.js'
 import { authorizationIdOf, type RefreshTokenText } from '../credentials.js'

@@ -11,7 +11,7 @@
  * keeps the life that it has.
  */
 import type { JsonObject } from '../authorization.js'
-import { madeBeforeNotBefore } from '../client-standing.js'
+import { madeBeforeNotBefore } from '../events.js'
 import { isStranger, type Client } from '../clients.js'
 import { configure, type Configuration } from '../configuration.js'
 import { InvalidClient, InvalidRequest, OAuthError, TemporarilyUnavailable } from '../errors.js'

@@ -53,6 +53,8 @@ test('O1 the built package says the same: what node loads for each entry', () =>
 const shared = [
   'arguments',
   'availability',
+  'known-causes',
+  'store-calls',
   'environment',
   'awaitable',
   'body',

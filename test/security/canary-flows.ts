@@ -42,7 +42,7 @@ export const webCanary = { ...web, client_secret: `c4n4ry-web:${odd}` }
 export const machineCanary = { ...machine, client_secret: `c4n4ry-machine:${odd}`, grant_types: ['client_credentials', ticketGrant.type] }
 
 const wrongSecret = `c4n4ry-wrong:${odd}`
-const thrownCanary = 'c4n4ry-thrown postgres://admin:hunter2@db/~0123456789'
+export const thrownCanary = 'c4n4ry-thrown postgres://admin:hunter2@db/~0123456789'
 const verifier = `c4n4ry-verifier~${'v'.repeat(40)}`
 const wrongVerifier = `c4n4ry-other-verifier~${'w'.repeat(40)}`
 const ticket = `c4n4ry-ticket:${odd}`

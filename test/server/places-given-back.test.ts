@@ -196,7 +196,7 @@ describe('X9 the end of a client', () => {
     )
     await Promise.all([clientRecords.keepUntil('self', start + 1_000), clientRecords.keepUntil('self', start + 9_000_000)])
     server.now = start + 8_000_000
-    expect(await clientRecords.find('self')).toMatchObject({ client_id: 'self' })
+    expect(await clientRecords.find('self')).toMatchObject({ client: { client_id: 'self' } })
   })
 
   test('X2 X9 the record of a deleted client leaves the memory store a day later', async () => {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { configure } from '../../src/configuration.js'
 import { createPushedAuthorizationResponse } from '../../src/endpoints/pushed-authorization.js'
 import { memoryStore, type ServerOptions, type StoredRecord } from '../../src/index.js'
-import { basic, formRequest, machine, native, parsed, redirect_uri, testServer, web } from '../support/server.js'
+import { basic, formRequest, machine, native, parsed, redirect_uri, start, testServer, web } from '../support/server.js'
 import { Resources } from '../support/wire.js'
 import { asked, startSite, type Site } from './site.js'
 
@@ -60,7 +60,7 @@ describe('X2 what is kept of a request', () => {
     const subject = pushing()
     const known = { prompt: 'login', max_age: '60', login_hint: 'alice', ui_locales: 'de', nonce: 'n', acr_values: '1', dpop_jkt: 'j' }
     await subject.push({ ...known, junk: 'z'.repeat(5000), client_assertion_type: 'x', __proto__x: '1', constructor: '1', resource: 'https://api.example' })
-    expect(subject.last().data).toEqual({ client_id: 'native', parameters: { ...asked, ...known, client_id: 'native' }, resource: [], expiresAt: expect.any(Number) })
+    expect(subject.last().data).toEqual({ client_id: 'native', parameters: { ...asked, ...known, client_id: 'native' }, resource: [], expiresAt: expect.any(Number), madeAt: start })
     expect(JSON.stringify(subject.last()).length).toBeLessThan(1000)
   }) // prettier-ignore
 

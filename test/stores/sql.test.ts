@@ -253,7 +253,7 @@ describe('options', () => {
 
   test.each([
     [() => postgresStore(nobody, { tables: 'a' } as never), 'postgresStore has no member "tables"; did you mean "table"?'],
-    [() => postgresStore(nobody, { prefix: 'a' } as never), 'postgresStore has no member "prefix"'],
+    [() => postgresStore(nobody, { prefix: 'a' } as never), 'postgresStore has no member "prefix". There is clock, clockTolerance, onEvent, table, sweepInterval, queryTimeout.'],
     [() => sqliteStore(new Libsql(':memory:'), { sweepIntervall: 5 } as never), 'sqliteStore has no member "sweepIntervall"; did you mean "sweepInterval"?'],
     [() => sqliteStore(new Libsql(':memory:'), 'records' as never), 'sqliteStore: the options must be an object, not a string'],
   ])('A1 one that does not exist stops the start, with the one that was meant: %#', (make, message) => {
