@@ -34,7 +34,7 @@ const cursorText = /^[A-Za-z0-9_-]{43}$/
 /**
  * The clients of this server that are kept in its store, in an order that means nothing and does not change. Reads a page of them at a time, so memory does
  * not grow with their number. Those that are saved or deleted meanwhile may be missing, or may be there. One that cannot be read is told as an event and
- * passed over.
+ * passed over. Over Redis, the first list of a large store looks at every key, once: the first page may take up to a minute, whatever `storeTimeout` says.
  *
  * @throws at once ConfigurationError when the store has no verb `scan`, TypeError when `after` is no cursor or `limit` no whole number of at least 1;
  *   TemporarilyUnavailable, while it runs, when the store fails.

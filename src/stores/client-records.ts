@@ -35,6 +35,9 @@ export interface ListedRecord extends RecordedClient {
 
 const pageSize = 200
 
+/** Milliseconds that the first page of a list may take: a store that an earlier release has used may look at every key for it, once. */
+const firstPageTimeout = 60_000
+
 /** 9999-12-31: a client has no end of its own, and a record needs one that every database can hold. */
 const never = 253_402_214_400
 const day = 86_400
@@ -85,9 +88,11 @@ export class ClientRecords {
 
   async *#pages(scan: NonNullable<Store['scan']>, cursor: string | undefined, limit: number, onUnreadable: () => void) {
     let after = cursor === undefined ? undefined : idPrefix + cursor
+    let bounded: BoundedStore = { ...this.#settings, timeout: Math.max(this.#settings.timeout, firstPageTimeout) }
     for (let left = limit; left > 0;) {
       const page = { after, limit: Math.min(pageSize, left) }
-      const records = await callStore(this.#settings, 'scan', () => scan('client', page))
+      const records = await callStore(bounded, 'scan', () => scan('client', page))
+      bounded = this.#settings
       const last = records.at(-1)?.id
       if (last === undefined || last === after) return
       after = last

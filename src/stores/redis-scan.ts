@@ -5,7 +5,8 @@
  *   ends   the score is the end of the record, so that members whose record has gone are found
  *
  * Releases before this one wrote no such sets. The first scan of a store that they have used looks at every key once (SCAN, on each primary), adds the
- * clients that it finds, and notes in a third key that this has been done.
+ * clients that it finds and that the sets lack, and notes in a third key that this has been done. Where it is stopped, the next one goes over what is there
+ * already fast, so that it comes to an end after some attempts.
  */
 import { keysOfPrimaries } from './redis-cluster.js'
 import { redisScript, type RedisScript, type SendCommand } from './redis-command.js'
@@ -41,7 +42,12 @@ if last[2] then redis.call('EXPIREAT', KEYS[1], last[2]) redis.call('EXPIREAT', 
 return 1`)
 
 // Inside a script that names a key of the node: a command without a key goes to any node.
-const keysScript = redisScript("return redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)")
+const keysScript = redisScript("return redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 5000)")
+
+// Those that are not in the set. Most of a large store are, so that looking at its keys takes less than the time limit of a call.
+const absentScript = redisScript(`local absent = {}
+for _, id in ipairs(ARGV) do if not redis.call('ZSCORE', KEYS[1], id) then absent[#absent + 1] = id end end
+return absent`)
 
 /** For a record that cannot be read: it stays in the list, so that somebody is told. */
 const never = 253_402_214_400
@@ -69,7 +75,9 @@ export function redisScan({ prefix, send, run, goneBefore, read }: RedisScanSett
     for (const node of await nodes()) {
       for (let cursor = '0'; ;) {
         const [next, keys] = (await run(keysScript, [node], cursor, `${escaped(records)}client:*`)) as [unknown, unknown[]]
-        await Promise.all(keys.map((key) => addEarlier(String(key).slice(records.length))))
+        const found = keys.map((key) => String(key).slice(records.length))
+        const absent = found.length === 0 ? [] : ((await run(absentScript, [ids], ...found)) as unknown[])
+        await Promise.all(absent.map((id) => addEarlier(String(id))))
         cursor = String(next)
         if (cursor === '0') break
       }

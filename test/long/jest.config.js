@@ -1,4 +1,4 @@
-// `npm run test:long`: every test of `npm test` once more with the sizes that LONG=1 asks for, and the crashes and storms of test/services.
+// `npm run test:long`: every test of `npm test` once more with the sizes that LONG=1 asks for, and of test/services what has such sizes.
 
 import base from '../../jest.config.js'
 
@@ -7,6 +7,6 @@ process.env.LONG = '1'
 /** @type {import('jest').Config} */
 export default {
   ...base,
-  testPathIgnorePatterns: ['<rootDir>/test/services/(?!crashes\\.|storms\\.|weather\\.)'],
+  testPathIgnorePatterns: ['<rootDir>/test/services/(?!crashes\\.|listing\\.|storms\\.|weather\\.)'],
   testTimeout: 14_400_000,
 }

@@ -33,6 +33,10 @@ export const sizes = {
   /** Workers that are killed, and restarts of a database, under load. */
   kills: size(10, 500),
   crashes: size(2, 50),
+  /** Authorizations of one client in PostgreSQL and in Redis, and clients in either, that a process with little room lists. */
+  listedInPostgres: size(20_000, 1_500_000),
+  listedInRedis: size(10_000, 300_000),
+  listedClients: size(10_000, 300_000),
 } as const
 
 /** Milliseconds that a test with such sizes may take on a machine that has other work. */

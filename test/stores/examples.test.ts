@@ -1,9 +1,10 @@
 /** The examples of the stores: each runs as its header says, and its token is where it was said to be. */
 import { describe, expect, test } from '@jest/globals'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runInThisContext } from 'node:vm'
-import { testStore } from 'oauth2-token-handler/testing'
+import { testStore, testStoreAcrossProcesses } from 'oauth2-token-handler/testing'
 import { paste, startExample } from '../support/example.js'
 import { databaseUrl, describeWith, openPostgres, openRedis, openSqlite, type Place } from '../support/services.js'
 
@@ -74,6 +75,23 @@ describe('examples/custom-store.ts', () => {
     source.indexOf('\n}\n') + 2,
   )
   const make = runInThisContext(`(records) => (${body})`) as (records: Map<string, unknown>) => Parameters<typeof testStore>[1]
-  const store = make(new Map())
-  testStore('I1 keeps the contract', () => store as never, { describe, test })
+  const records = new Map()
+  testStore('I1 OP3 keeps the contract, through two stores over one Map', () => make(records) as never, { describe, test })
+
+  test('OP3 is told that other processes do not see its Map', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'oauth2-token-handler-'))
+    try {
+      const module = join(folder, 'store.mjs')
+      writeFileSync(module, `const records = new Map()\nexport const createStore = () => (${body})`)
+      const tests: (() => Promise<void>)[] = []
+      testStoreAcrossProcesses(
+        '',
+        { module, execArgv: ['--import', 'tsx'] },
+        { describe: (_name, declare) => declare(), test: (_title, check) => tests.push(check) },
+      )
+      await expect(tests[0]?.()).rejects.toThrow('createStore() must open the same records in each process')
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
 })

@@ -198,6 +198,18 @@ describe('OP14 beside the stores', () => {
     expect(server.events).toContainEqual(expect.objectContaining({ type: 'record.unreadable', reason: 'a client in the store cannot be read' })) // prettier-ignore
   })
 
+  test('OP14 the first page may take longer than storeTimeout, a later one may not', async () => {
+    const record: StoredRecord = { id: 'client:a', version: 'v', kind: 'client', expiresAt: 253_402_214_400, format: 1, data: { client: machineOf('x') } } // prettier-ignore
+    const late = (records: readonly StoredRecord[]) =>
+      new Promise<readonly StoredRecord[]>((resolve) => setTimeout(() => resolve(records), 200))
+    let id = 'client:a'
+    const store: Store = { ...memoryStore(), scan: () => late([{ ...record, id }]) }
+    const pages = listClients({ store, storeTimeout: 100 })[Symbol.asyncIterator]()
+    expect((await pages.next()).value).toMatchObject({ client: { client_id: 'x' } })
+    id = 'client:b'
+    await expect(pages.next()).rejects.toMatchObject({ error: 'temporarily_unavailable' })
+  })
+
   test('OP14 100,000 clients are listed in flat memory, and no page reads more than 200', async () => {
     const record: StoredRecord = { id: '', version: 'v', kind: 'client', expiresAt: 253_402_214_400, format: 1, data: { client: machineOf('x') } } // prettier-ignore
     let longest = 0

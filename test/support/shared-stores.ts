@@ -169,7 +169,7 @@ export const sharedFaults: Readonly<Record<string, SharedFault>> = {
         return record !== undefined && record.expiresAt > Math.floor(Date.now() / 1000) ? record : undefined
       },
     }),
-    foundBy: ['get: a record that has just ended is still there'],
+    foundBy: ['no record is dropped before its end', 'get: a record that has just ended is still there'],
   },
   'answers what was true 20 ms before': {
     make: (place) => lagging(place, histories(place.file), false),

@@ -19,6 +19,10 @@ export interface Worker {
 /** A server in another process. */
 export interface RemoteServer extends Contestant {
   revoke(form: Form, headers?: Record<string, string>): Promise<Answer>
+  /** The status of a resource behind `requireAccessToken(options, { checkClient: true })`, over HTTP. */
+  guard(token: string): Promise<number>
+  /** Sets `notBefore` of the client `web` to the present second. */
+  endClient(): Promise<void>
 }
 
 const script = fileURLToPath(new URL('./worker.ts', import.meta.url))
@@ -69,6 +73,8 @@ export async function startWorker(settings: WorkerSettings): Promise<Worker> {
       introspect: async (form, headers) => (await call(name, 'introspect', form, headers)) as Answer,
       revoke: async (form, headers) => (await call(name, 'revoke', form, headers)) as Answer,
       code: async () => (await call(name, 'code')) as string,
+      guard: async (token) => (await call(name, 'guard', { token })) as number,
+      endClient: async () => (await call(name, 'endClient')) as undefined,
     }),
     async kill() {
       child.kill('SIGKILL')
