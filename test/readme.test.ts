@@ -44,13 +44,12 @@ function union(path: string, name: string): string[] {
 describe('the code of the README and of docs/', () => {
   /** What the blocks take for granted. */
   const given = `
-    import type { Express, Request } from 'express'
+    import type { Express } from 'express'
     import type { ServerOptions } from 'oauth2-token-handler'
     declare global {
       const app: Express
       const oauth: ServerOptions
       const generatedSecret: string
-      function queryOf(req: Request): Partial<Record<string, string>>
       function ownerOf(ticket: string): Promise<string | undefined>
       function findRow(client_id: string): Promise<{ readonly secretHash: string } | undefined>
       function hasAgreedBefore(subject: string, client_id: string, scope: readonly string[]): Promise<boolean>
