@@ -24,23 +24,24 @@ const oauth: ServerOptions = {
 // The login: yours. Here a form, a password for everybody, and sessions in memory.
 const sessions = new Map<string, string>()
 const sessionOf = ({ headers }: Request) => /(?:^|; )__Host-session=([\w-]+)/.exec(headers.cookie ?? '')?.[1] ?? ''
+const cookie = { httpOnly: true, secure: true, sameSite: 'lax', path: '/' } as const
+const backOf = ({ headers }: Request) => decodeURIComponent(/(?:^|; )__Host-back=([^;]+)/.exec(headers.cookie ?? '')?.[1] ?? '%2F')
 const form = `<!doctype html><html lang="en"><title>Log in</title><main><h1>Log in</h1><form method="post"><label>Name <input name="name"></label>
   <label>Password (swordfish) <input name="password" type="password"></label><button>Log in</button></form></main></html>`
 app.get('/login', (_req, res) => void res.set('Content-Security-Policy', "frame-ancestors 'none'").send(form))
 app.post('/login', express.urlencoded(), (req, res) => {
   const { name = '', password } = req.body as { name?: string; password?: string }
-  const back = typeof req.query.back === 'string' && req.query.back.startsWith('/oauth2/authorize?') ? req.query.back : '/'
   if (req.get('Sec-Fetch-Site') !== 'same-origin' || name === '' || password !== 'swordfish') return void res.status(403).send(form)
   const session = randomBytes(32).toString('base64url')
   sessions.set(session, name)
-  res.cookie('__Host-session', session, { httpOnly: true, secure: true, sameSite: 'lax', path: '/' }).redirect(303, back)
+  res.cookie('__Host-session', session, cookie).redirect(303, backOf(req)) // back from the cookie: in the URL anybody could write another place
 })
 
 // Everything else: it asks who is logged in, and whoever is not is sent to the login and comes back.
 app.use(authorizationServer(oauth, { authorize(request, req: Request, res: express.Response) {
   const subject = sessions.get(sessionOf(req))
   if (subject !== undefined) return { subject }
-  res.redirect(303, `/login?back=${encodeURIComponent(request.url)}`)
+  res.cookie('__Host-back', request.url, cookie).redirect(303, '/login')
   return undefined
 } })) // prettier-ignore
 

@@ -17,5 +17,8 @@ export function assertAvailable({ available, callbackTimeout }: Availability): A
 }
 
 function assertTold(answer: unknown): void {
-  if (answer === false) throw new TemporarilyUnavailable(undefined, { reason: 'the option available answered false' })
+  if (answer === false)
+    throw new TemporarilyUnavailable(undefined, {
+      reason: 'the option available answered false; let it return true where the server should answer',
+    })
 }

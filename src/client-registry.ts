@@ -23,6 +23,7 @@ import { decoyOf, isSlowHash } from './client-secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './client-id-metadata.js'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from './errors.js'
 import { madeBeforeNotBefore, type Emit } from './events.js'
+import { noteLastRemedy } from './known-causes.js'
 import { kindOf } from './option-checks.js'
 import { intersectScope, type Scope } from './scope.js'
 import { suspiciousClients } from './suspicious-values.js'
@@ -228,7 +229,14 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
     try {
       const client = readFoundClient(withoutNulls(row), source)
       if (client.client_id === client_id) return noticeSlowHash(client)
-      emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' }, true)
+      emit(
+        {
+          type: 'warning',
+          client_id,
+          reason: 'the clients function returned a client with another client_id; look it up by the client_id that it is given',
+        },
+        true,
+      )
     } catch (cause) {
       if (!(cause instanceof ConfigurationError)) throw cause
       if (source === 'application') complain(client_id, cause.message)
@@ -263,6 +271,7 @@ async function callLookUp(find: Find, client_id: string, timeout: number): Promi
     return await withinTime(timeout, async () => find(client_id), () => new TemporarilyUnavailable(undefined, { reason: 'the clients function did not answer in time' })) // prettier-ignore
   } catch (cause) {
     if (cause instanceof OAuthError) throw cause
+    noteLastRemedy(cause, 'for a client that is unknown, return undefined')
     throw new ServerError(undefined, { reason: 'the clients function failed', cause })
   }
 }

@@ -36,6 +36,8 @@ export type ErrorCode =
 export interface RefusalFacts {
   /** The client, where it is registered. */
   readonly client_id?: string
+  /** One that the server has, or that is registered. */
+  readonly grant_type?: string
   readonly scope?: string
   readonly allowed?: string
   readonly redirect_uri?: string

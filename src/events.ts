@@ -36,6 +36,7 @@ export interface ServerEvent {
   readonly endpoint?: string
   readonly client_id?: string
   readonly subject?: string
+  /** The grant. Of a request that was refused: one that the server has, or whose name is registered. */
   readonly grant_type?: string
   readonly scope?: string
   /** The id of the Authorization concerned: not a secret, and not enough to use anything. */

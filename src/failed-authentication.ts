@@ -195,7 +195,7 @@ export function applicationCounter(counter: FailureCounter, timeout: number): Fa
       const seconds: unknown = await withinTime(timeout, async () => counter.retryAfter(sha256(key)), lateCallback)
       if (typeof seconds === 'number' && Number.isFinite(seconds)) return Math.ceil(seconds)
       throw new ServerError(undefined, {
-        reason: 'retryAfter of the option failedAuthenticationLimit answered something else than seconds',
+        reason: 'retryAfter of the option failedAuthenticationLimit must return seconds',
       })
     },
     failed: (key) => withinTime(timeout, async () => counter.failed(sha256(key)), lateCallback),
@@ -279,4 +279,36 @@ export function readFailureLimit(members: Unchecked, clock: () => number, timeou
   throw new ConfigurationError(
     'failedAuthenticationLimit must be failures a minute, false, or a counter with retryAfter(key) and failed(key)',
   )
+}
+
+/**
+ * Names the client in the event of a refusal 429. The registry is not asked where there were too many failures; what it said when the client was refused
+ * before is remembered, by the server that remembers it.
+ */
+export function namingClient<T>(server: object, client_id: string, work: () => Awaitable<T>): Awaitable<T> {
+  if (refusedClients.get(server)?.has(client_id) !== true) return work()
+  function name(thrown: unknown): never {
+    if (!(thrown instanceof OAuthError) || thrown.status !== 429) throw thrown
+    const { error, description, status, reason = description, retryAfter = 1 } = thrown
+    throw new OAuthError(error, description, { status, reason, retryAfter, facts: { client_id } })
+  }
+  try {
+    const answer = work()
+    return isPromise(answer) ? answer.catch(name) : answer
+  } catch (thrown) {
+    return name(thrown)
+  }
+}
+
+const refusedClients = new WeakMap<object, Set<string>>()
+const mostRemembered = 1000
+
+/** Remembers a client that was found and refused; the last thousand of a server. */
+export function rememberRefused(server: object, client_id: string): void {
+  const known = refusedClients.get(server) ?? new Set()
+  refusedClients.set(server, known)
+  known.delete(client_id)
+  const [oldest] = known
+  if (known.size >= mostRemembered && oldest !== undefined) known.delete(oldest)
+  known.add(client_id)
 }

@@ -24,7 +24,7 @@ import { pathOf } from './request-path.js'
 import { answer, plainRequestWithBody, type Guard, type Handler, type HostRequest } from './host.js'
 import type { ServerOptions } from './options.js'
 import { renderError, type ProtocolRequest } from './protocol.js'
-import { addCors, noContent, pass, requestHead, send, type WireHead } from './wire.js'
+import { addCors, noContent, pass, refusedAddress, requestHead, send, type WireHead } from './wire.js'
 
 /**
  * The token endpoint (RFC 6749 §3.2). Mount it with `app.post` or `app.use`; it answers every request it gets, and never calls `next`.
@@ -164,13 +164,15 @@ export function protectedResourceHandler(options: ServerOptions, about: Protecte
 const aGet: ProtocolRequest = { method: 'GET', url: '/', headers: {} }
 
 function check(configuration: Configuration, req: HostRequest, head: WireHead, demand: AccessTokenDemand): Awaitable<AccessTokenCheck> {
+  const addressOf = () => refusedAddress(req, configuration)
   try {
-    return checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req))
+    return checkAccessToken(configuration, plainRequestWithBody(req, head, configuration), demand, demand.scopeFor(req), addressOf)
   } catch (thrown) {
     // A mistake of the application that shows with a request: told without what the request had to do with it.
     const rule = thrown instanceof ConfigurationError ? thrown.rule : undefined
     const error = rule === undefined ? thrown : new ServerError(undefined, { reason: rule, cause: thrown })
-    return { outcome: 'refused', response: renderError(reportRefusal(configuration, 'resource', error), configuration.errorUri) }
+    const refused = reportRefusal(configuration, 'resource', error, { address: addressOf() })
+    return { outcome: 'refused', response: renderError(refused, configuration.errorUri) }
   }
 }
 

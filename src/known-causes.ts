@@ -36,6 +36,11 @@ export function noteRemedy(thrown: unknown, remedy: string): void {
   if (isObject(thrown)) remedies.set(thrown, remedy)
 }
 
+/** The same, unless something is known that helps better. */
+export function noteLastRemedy(thrown: unknown, remedy: string): void {
+  if (isObject(thrown) && !remedies.has(thrown)) remedies.set(thrown, remedy)
+}
+
 /** As in `authorize threw a TypeError`; undefined where no function of the application is known to have thrown it. */
 export function throwerOf(thrown: unknown): string | undefined {
   const name = isObject(thrown) ? throwers.get(thrown) : undefined
@@ -46,7 +51,8 @@ export function throwerOf(thrown: unknown): string | undefined {
 
 /** What helps, where that is known. */
 export function remedyFor(thrown: unknown): string | undefined {
-  return isObject(thrown) ? remedies.get(thrown) : undefined
+  if (!isObject(thrown)) return undefined
+  return remedies.get(thrown) ?? (throwers.has(thrown) ? 'to refuse, throw an OAuthError such as AccessDenied' : undefined)
 }
 
 /** Name and code of what was thrown. Only what looks like an identifier may pass: neither is a place for a message. */

@@ -41,7 +41,10 @@ export interface EndpointPlaces {
   readonly registration?: string
 }
 
-/** The options of a server. All are optional; durations are whole seconds unless another unit is named. */
+/**
+ * The options of a server. All are optional; durations are whole seconds unless another unit is named. They are read once, with the first handler or call
+ * that gets the object: a change to the object afterwards has no effect, and nothing says so. For values that change, hand over functions, or a store.
+ */
 export interface ServerOptions {
   /**
    * The registered clients, or a function that finds one by its id. The function gets 1 to 255 visible ASCII characters or spaces, and the `context` of

@@ -90,6 +90,9 @@ export interface ScopeLimits {
   readonly fallback?: Scope | undefined
 }
 
+const exceeding =
+  'the requested scope exceeds what may be granted; add the rest to the option scopes and to the scope of the client, or ask for less'
+
 /**
  * The scope to grant: what was asked for, or else the fallback, or else everything that is left within all limits.
  *
@@ -103,7 +106,7 @@ export function grantableScope({ requested, allowed, granted, fallback }: ScopeL
   }
   if (requested === undefined) return fallback === undefined ? limit : intersectScope(fallback, limit)
   if (!isWithinScope(requested, limit)) {
-    throw new InvalidScope(undefined, { reason: 'the requested scope exceeds what may be granted', facts: refusedScope(requested, limit) })
+    throw new InvalidScope(undefined, { reason: exceeding, facts: refusedScope(requested, limit) })
   }
   return textsWithin(requested, limit)
 }

@@ -101,6 +101,15 @@ export function clientAddress(
   return chain.findLast((address) => !isTrusted(trustProxy, address)) ?? chain[0] ?? peer
 }
 
+/** The same for the event about a refusal: the function of the application may be what failed. */
+export function refusedAddress(req: WireRequest, policy: { readonly trustProxy?: TrustProxy | undefined }): string | undefined {
+  try {
+    return clientAddress(req, requestHead(req), policy)
+  } catch {
+    return undefined
+  }
+}
+
 /** Says once, to the deployer, that clients cannot be told apart. A connection that has ended has no address either. */
 export function warnOfMissingAddress(
   { socket }: IncomingMessage,
@@ -174,5 +183,5 @@ export async function readContext(
   const ask = context as (req: WireRequest) => Awaitable<unknown>
   const answered = await withinTime(callbackTimeout, () => ask(req), lateCallback)
   if (typeof answered === 'object' && answered !== null) return answered as Context
-  throw new ServerError(undefined, { reason: 'the option context answered something else than an object' })
+  throw new ServerError(undefined, { reason: 'the option context must return an object' })
 }

@@ -120,7 +120,11 @@ describe('a clients function', () => {
     const { response, server } = ask(() => ({ ...machine, client_id: 'Machine' }))
     expect((await response).body).toBe(refused)
     expect(server.events).toMatchObject([
-      { type: 'warning', client_id: 'machine', reason: 'the clients function returned another client than the one asked for' },
+      {
+        type: 'warning',
+        client_id: 'machine',
+        reason: 'the clients function returned a client with another client_id; look it up by the client_id that it is given',
+      },
       { type: 'request.refused', reason: 'the client is disabled, or cannot be used' },
     ])
   })

@@ -47,7 +47,8 @@ describe('a failure', () => {
   test('OP6 V2 is one line at first, and then one a minute with a count', async () => {
     const server = silentServer({ store: failing(failure('ECONNREFUSED')) })
     for (let count = 0; count < 50; count++) await server.token(form, basic(machine))
-    const line = 'oauth2-token-handler: request.failed (token) for client machine: the store failed [Error ECONNREFUSED]'
+    const line =
+      'oauth2-token-handler: request.failed (token) for client machine: the store failed [Error ECONNREFUSED]; ask check() of the store'
     expect(lines()).toEqual([`${line}${hint}`])
     later += 60_001
     for (let count = 0; count < 10; count++) await server.token(form, basic(machine))
@@ -99,7 +100,9 @@ describe('a failure', () => {
     const url = 'https://evil.example/client'
     const client = { ...machine, client_id: url }
     await silentServer({ clients: [client], store: failing(failure('EURL')) }).token(form, basic(client))
-    expect(lines()).toEqual([`oauth2-token-handler: request.failed (token): the store failed [Error EURL]${hint}`])
+    expect(lines()).toEqual([
+      `oauth2-token-handler: request.failed (token): the store failed [Error EURL]; ask check() of the store${hint}`,
+    ])
   })
 })
 
@@ -118,7 +121,11 @@ describe('what is wrong', () => {
     const server = silentServer(options)
     const isOwn = name.startsWith('the grant')
     expect(await server.token(isOwn ? { grant_type: 'urn:x:own' } : form, basic(machine))).toMatchObject({ status: 500 })
-    expect(lines()).toEqual([expect.stringMatching(new RegExp(`: ${name} threw a TypeError \\[TypeError\\]; set onEvent`))])
+    expect(lines()).toEqual([
+      expect.stringMatching(
+        new RegExp(`: ${name} threw a TypeError \\[TypeError\\]; to refuse, throw an OAuthError such as AccessDenied; set onEvent`),
+      ),
+    ])
   })
 
   test('V2 a session that is missing: the line says that authorize threw, and a wrong context likewise', async () => {
@@ -139,8 +146,8 @@ describe('what is wrong', () => {
     await fetch(`${url}/token`, { method: 'POST' })
     await close()
     expect(lines()).toEqual([
-      `oauth2-token-handler: request.failed (authorization) for client web: authorize threw a TypeError [TypeError]${hint}`,
-      `oauth2-token-handler: request.failed (token): the option context threw a TypeError [TypeError]${hint}`,
+      `oauth2-token-handler: request.failed (authorization) for client web: authorize threw a TypeError [TypeError]; to refuse, throw an OAuthError such as AccessDenied${hint}`,
+      `oauth2-token-handler: request.failed (token): the option context threw a TypeError [TypeError]; to refuse, throw an OAuthError such as AccessDenied${hint}`,
     ])
   })
 
@@ -199,7 +206,7 @@ describe('what is wrong', () => {
     await fetch(url, { method: 'POST', headers: { authorization: `OAuth oauth_consumer_key="a", oauth_signature_method="HMAC-SHA1", oauth_timestamp="${Math.floor(Date.now() / 1000)}", oauth_nonce="n", oauth_signature="x", oauth_callback="oob"` } }) // prettier-ignore
     await close()
     expect(lines()).toEqual([
-      `oauth2-token-handler: request.failed (temporary credentials): the clients function failed [TypeError]${hint}`,
+      `oauth2-token-handler: request.failed (temporary credentials): the clients function failed [TypeError]; for a client that is unknown, return undefined${hint}`,
     ])
   })
 })

@@ -141,7 +141,7 @@ const flows: Flow[] = [
     events: [
       {
         type: 'request.failed', at: start, endpoint: 'token', client_id: 'machine', error: 'temporarily_unavailable', status: 503,
-        reason: 'the store failed', cause_name: 'Error', cause_code: 'ECONNREFUSED',
+        reason: 'the store failed', cause_name: 'Error', cause_code: 'ECONNREFUSED', remedy: 'ask check() of the store',
       },
     ],
   },
@@ -153,6 +153,7 @@ const flows: Flow[] = [
       {
         type: 'request.failed', at: start, endpoint: 'token', client_id: 'machine', error: 'server_error', status: 500,
         reason: 'the option authorize threw a TypeError', cause_name: 'TypeError',
+        remedy: 'to refuse, throw an OAuthError such as AccessDenied',
       },
     ],
   },
@@ -167,7 +168,7 @@ const flows: Flow[] = [
 /** The fields that an event may have. */
 const allowed = [
   'type', 'at', 'endpoint', 'client_id', 'subject', 'grant_type', 'scope', 'authorization_id', 'error', 'status', 'reason', 'cause_name',
-  'cause_code', 'duration', 'age', 'allowed',
+  'cause_code', 'remedy', 'duration', 'age', 'allowed',
 ] // prettier-ignore
 
 /** Nobody knows it beforehand. */
@@ -337,7 +338,7 @@ describe('NODE_DEBUG', () => {
         endpoint: 'token',
         error: 'unsupported_grant_type',
         status: 400,
-        reason: 'the grant type is not supported',
+        reason: 'grant_type is neither one of the option grants nor a registered name',
         client_id: 'a',
         at: expect.any(Number),
         duration: expect.any(Number),
@@ -359,7 +360,7 @@ describe('NODE_DEBUG', () => {
   test('V2 without it the console has one line and no message', async () => {
     const { err } = await run('', "{ beforeGrant() { throw new Error('no session') } }")
     expect(err).toBe(
-      'oauth2-token-handler: request.failed (token) for client a: the option beforeGrant threw an Error [Error]; set onEvent, or NODE_DEBUG=oauth2-token-handler, to see all of it\n',
+      'oauth2-token-handler: request.failed (token) for client a: the option beforeGrant threw an Error [Error]; to refuse, throw an OAuthError such as AccessDenied; set onEvent, or NODE_DEBUG=oauth2-token-handler, to see all of it\n',
     )
   })
 

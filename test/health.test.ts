@@ -82,7 +82,7 @@ describe('health', () => {
   })
 
   const unwell: [what: string, available: () => boolean, reason: string][] = [
-    ['answers false', () => false, 'the option available answered false'],
+    ['answers false', () => false, 'the option available answered false; let it return true where the server should answer'],
     ['throws', () => { throw new TypeError('hunter2') }, 'the option available threw a TypeError'],
   ] // prettier-ignore
 

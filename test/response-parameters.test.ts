@@ -136,7 +136,7 @@ describe('what is refused', () => {
   ])('T14 %s: 500, nothing issued', async (_what, answer) => {
     const refused = await refusedWith(answer)
     expect(refused.answer).toMatchObject(serverError)
-    expect(refused.reason).toBe('the option responseParameters answered something else than an object of plain JSON')
+    expect(refused.reason).toBe('the option responseParameters must return an object of plain JSON')
   })
 
   test('T14 a member of the protocol that comes out only when it is written', async () => {

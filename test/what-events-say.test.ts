@@ -7,6 +7,7 @@ import {
   createIntrospectionResponse,
   createTokenResponse,
   memoryStore,
+  requireAccessToken,
   type ServerEvent,
   type StoreCall,
   type Store,
@@ -142,6 +143,67 @@ describe('a refusal', () => {
     expect(answer.body).not.toContain('machine')
   })
 
+  test('OP11 the guard: each refusal has the address, and one of something that no guard reads says where it was', async () => {
+    const server = testServer({ trustProxy: () => true })
+    const app = express()
+    app.use('/optional', requireAccessToken(server.options, { optional: true }), (_req, res) => void res.json({}))
+    app.use('/failing', requireAccessToken(server.options, { scope: () => 'hunter2' }))
+    app.use(express.urlencoded(), requireAccessToken(server.options))
+    const { url, close } = await listen(app)
+    const ask = (path: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
+      fetch(url + path, { ...init, headers: { 'x-forwarded-for': address, ...headers } })
+    const inBody = { method: 'POST', body: new URLSearchParams({ access_token: 'hunter2' }) }
+    for (const answer of [
+      await ask('/', { authorization: 'Token hunter2' }),
+      await ask('/', { authorization: 'hunter2' }),
+      await ask('/?access_token=hunter2'),
+      await ask('/', {}, inBody),
+    ])
+      expect([answer.status, await answer.text()]).toEqual([401, '{}'])
+    await ask('/', { authorization: 'Bearer hunter2' })
+    await ask('/failing', { authorization: 'Bearer hunter2' })
+    // Nothing to tell: no token at all, and one that may be left out.
+    await ask('/')
+    expect((await ask('/optional', { authorization: 'Token hunter2' })).status).toBe(200)
+    await close()
+    expect(server.events.filter(({ type }) => type.startsWith('request.')).map(({ reason }) => reason)).toEqual([
+      'the Authorization header has another scheme than Bearer',
+      'the Authorization header has another scheme than Bearer',
+      'access_token is in the query, where no guard reads it; it belongs in the Authorization header',
+      'access_token is in the body, which this guard does not read; set allowBodyToken: true where it should',
+      'unknown, expired or revoked',
+      'requireAccessToken: scope must be among the option scopes; add it there',
+    ])
+    for (const event of server.events.filter(({ type }) => type.startsWith('request.'))) expect(event.address).toBe(address)
+    expect(JSON.stringify(server.events)).not.toContain('hunter2')
+  })
+
+  test('OP11 a trustProxy that throws while a guard refuses: the request is answered', async () => {
+    let calls = 0
+    const trustProxy = () => {
+      if (++calls > 1) throw new Error('proxy')
+      return true
+    }
+    const server = testServer({ trustProxy })
+    const { url, close } = await listen(express().use(requireAccessToken(server.options)))
+    const headers = { 'x-forwarded-for': address, 'x-forwarded-proto': 'https', authorization: 'Bearer x' }
+    expect((await fetch(url, { headers })).status).toBe(401)
+    await close()
+    expect(server.events.at(-1)).not.toHaveProperty('address')
+  })
+
+  test('OP11 a grant that the client may not use is named, as it is one of the server', async () => {
+    const server = testServer()
+    await server.token({ grant_type: 'authorization_code', code: 'x' }, basic(machine))
+    await server.token({ grant_type: 'urn:ietf:params:oauth:grant-type:device_code' }, basic(machine))
+    await server.token({ grant_type: 'urn:hunter2' }, basic(machine))
+    expect(server.events.map(({ error, grant_type }) => [error, grant_type])).toEqual([
+      ['unauthorized_client', 'authorization_code'],
+      ['unsupported_grant_type', 'urn:ietf:params:oauth:grant-type:device_code'],
+      ['unsupported_grant_type', undefined],
+    ])
+  })
+
   test('V11 introspection without introspect: true says nothing to the client, and names both clients in an event', async () => {
     const server = testServer()
     const { access_token } = await server.tokens()
@@ -189,7 +251,7 @@ describe('a refusal', () => {
     }
     await close()
     const told = server.events.filter(({ type }) => type === 'request.refused')
-    expect(told[0]).toMatchObject({ client_id: 'web', reason: 'redirect_uri is not registered', redirect_uri: `${redirect_uri}/`, registered: redirect_uri, address: expect.stringContaining('127.0.0.1') }) // prettier-ignore
+    expect(told[0]).toMatchObject({ client_id: 'web', reason: 'redirect_uri is not registered; add it to the redirect_uris of the client, or let the client send one of them', redirect_uri: `${redirect_uri}/`, registered: redirect_uri, address: expect.stringContaining('127.0.0.1') }) // prettier-ignore
     expect(told[1]?.redirect_uri).toHaveLength(500)
     expect(told[2]).not.toHaveProperty('redirect_uri')
     for (const page of pages) expect(page).not.toContain(redirect_uri)

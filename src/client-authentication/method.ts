@@ -6,15 +6,15 @@
  * 2. The client is looked up. An unknown one is replaced by a decoy, so that the next step costs the same.
  * 3. The method verifies, always. Unknown, disabled, wrong secret, wrong method: one answer for all.
  */
-import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
+import { whenThere, type Awaitable } from '../awaitable.js'
 import type { LookUpRequest } from '../client-cache.js'
 import { isClientId, type Client } from '../clients.js'
-import { InvalidClient, InvalidRequest, OAuthError, type OAuthErrorDetails } from '../errors.js'
+import { InvalidClient, InvalidRequest, type OAuthErrorDetails } from '../errors.js'
 import type { JsonWebKey } from '../jwk.js'
 import { headerValues, type Context, type HeaderFields, type Parameters } from '../protocol.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
 import { digestOfSecret, isSlowHash, minGeneratedSize } from '../client-secrets.js'
-import { withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
+import { namingClient, rememberRefused, withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
 
 /** Where credentials of a client may stand. */
 export interface ClientAuthenticationRequest {
@@ -104,39 +104,7 @@ export function authenticateClient(request: ClientAuthenticationRequest, policy:
   const isGuessable = credentials.secretReadings?.some((reading) => reading.length < minGeneratedSize) === true
   const attempt = { kind: 'client', name, address: request.address, ...(isGuessable ? {} : { isGuessable: never }) } as const
   const verify = () => withinFailureLimit(policy.failures, attempt, isGuess, () => verifiedClient(request, method, credentials, policy))
-  return isFound(policy, credentials.client_id) ? namingClient(credentials.client_id, verify) : verify()
-}
-
-/** The registry is not asked where there were too many failures; what it said when the client was refused before is remembered. */
-function namingClient<T>(client_id: string, work: () => Awaitable<T>): Awaitable<T> {
-  function name(thrown: unknown): never {
-    if (!(thrown instanceof OAuthError) || thrown.status !== 429) throw thrown
-    const { error, description, status, reason = description, retryAfter = 1 } = thrown
-    throw new OAuthError(error, description, { status, reason, retryAfter, facts: { client_id } })
-  }
-  try {
-    const answer = work()
-    return isPromise(answer) ? answer.catch(name) : answer
-  } catch (thrown) {
-    return name(thrown)
-  }
-}
-
-const refusedClients = new WeakMap<ClientAuthenticationPolicy, Set<string>>()
-const mostRemembered = 1000
-
-/** The clients that were found and refused last. */
-function rememberFound(policy: ClientAuthenticationPolicy, client_id: string): void {
-  const known = refusedClients.get(policy) ?? new Set()
-  refusedClients.set(policy, known)
-  known.delete(client_id)
-  const [oldest] = known
-  if (known.size >= mostRemembered && oldest !== undefined) known.delete(oldest)
-  known.add(client_id)
-}
-
-function isFound(policy: ClientAuthenticationPolicy, client_id: string): boolean {
-  return refusedClients.get(policy)?.has(client_id) === true
+  return namingClient(policy, credentials.client_id, verify)
 }
 
 function never(): false {
@@ -201,7 +169,7 @@ function refuse(unverified: Unverified, policy: ClientAuthenticationPolicy): Awa
   const Refusal = found !== undefined && client === undefined ? NothingToGuess : InvalidClient
   const facts = found === undefined ? {} : { facts: { client_id: found.client_id } }
   const error = new Refusal(undefined, { ...detailsOf(method, reasonFor(found, client, isVerified)), ...facts })
-  if (found !== undefined) rememberFound(policy, found.client_id)
+  if (found !== undefined) rememberRefused(policy, found.client_id)
   const slowHashes = policy.decoyHashes()
   // Where refusing an unknown client costs slow hashes, refusing a client that has fewer must cost as many.
   const spared = client === undefined ? [] : slowHashes.slice(slowHashCount(client))

@@ -105,6 +105,6 @@ function report({ emit }: Configuration, reason: string, cause: unknown, started
 
 /** What the application threw says which function threw it. */
 function reportUnavailable({ emit }: Configuration, thrown: unknown): void {
-  const { reason = 'the option available answered false', cause } = toOAuthError(thrown)
+  const { reason = 'the option available answered false; let it return true where the server should answer', cause } = toOAuthError(thrown)
   emit({ type: 'request.failed', endpoint: 'health', status: 503, reason, ...(cause === undefined ? {} : { cause }) })
 }

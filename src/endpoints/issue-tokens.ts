@@ -138,7 +138,9 @@ function isListOfTexts(value: unknown): value is readonly string[] {
 
 async function knownClient({ findClient }: Configuration, { client_id, context }: CheckedRequest): Promise<Client> {
   const client = isClientId(client_id) ? await findClient(client_id, { context }) : undefined
-  if (client === undefined || client.disabled) throw new InvalidRequest('unknown client')
+  if (client === undefined)
+    throw new InvalidRequest('unknown client', { reason: 'there is no such client; add it to the option clients, or with saveClient' })
+  if (client.disabled) throw new InvalidRequest('unknown client', { reason: 'the client is disabled, or cannot be used' })
   return client
 }
 

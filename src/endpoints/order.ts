@@ -96,7 +96,7 @@ function narrowed(scope: Scope, answer: unknown, rule: string): Scope {
   if (isNarrower && answer.length === 0 && scope.length > 0)
     throw new InvalidScope(undefined, { reason: `the option ${rule} left nothing of the scope` })
   if (isNarrower) return [...new Set(answer)]
-  throw new ServerError(undefined, { reason: `the option ${rule} answered something else than a part of the scope it was given` })
+  throw new ServerError(undefined, { reason: `the option ${rule} must return a part of the scope that it was given` })
 }
 
 function decidedRequest(request: AcceptedRequest, subject: string | undefined, scope: Scope): DecidedRequest {
@@ -150,7 +150,7 @@ function accessTokenLifetime({ configuration, client, grant }: AcceptedRequest, 
   const seconds = configured(decided())
   leaveAlone(seconds)
   if (Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= longestLifetime) return seconds
-  throw new ServerError(undefined, { reason: 'the option accessTokenLifetime answered something else than whole seconds up to a year' })
+  throw new ServerError(undefined, { reason: 'the option accessTokenLifetime must return whole seconds from 1 to a year' })
 }
 
 interface Beginning {

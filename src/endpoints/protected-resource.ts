@@ -14,7 +14,7 @@ import { formatScope, impliedScope, isWithinScope, type Scope } from '../scope.j
 import type { ResourceSettings, TokenType } from '../tokens/access-token.js'
 import type { ActiveAccessToken } from '../tokens/read.js'
 import type { AccessTokenDemand } from './access-token-requirement.js'
-import { reportRefusal } from './client-request.js'
+import { reportRefusal, type RefusedRequest } from './client-request.js'
 import { readTokenOfClient } from './token-and-client.js'
 
 /** What a request is allowed to do: `req.auth`. The first six members have the form that MCP servers read. */
@@ -43,16 +43,21 @@ export function checkAccessToken(
   request: ProtocolRequest,
   demand: AccessTokenDemand,
   scope: Scope,
+  addressOf: () => string | undefined = () => undefined,
 ): Awaitable<AccessTokenCheck> {
   const wanted = { scope, resourceMetadata: demand.resourceMetadata }
   const startedAt = startTime(configuration.emit)
   const refused = (thrown: unknown): AccessTokenCheck => {
-    return { outcome: 'refused', response: refusal(configuration, wanted, reportRefusal(configuration, 'resource', thrown, { startedAt })) }
+    const error = reportRefusal(configuration, 'resource', thrown, { address: addressOf(), startedAt })
+    return { outcome: 'refused', response: refusal(configuration, wanted, error) }
   }
   try {
     const presented = presentedToken(configuration, request, demand)
-    // RFC 6750 §3.1: without credentials, a challenge without error
-    if (presented === undefined) return { outcome: 'absent', response: bareChallenge(configuration, wanted) }
+    if (presented === undefined) {
+      if (!demand.isOptional) tellMisplaced(configuration, request, { address: addressOf(), startedAt })
+      // RFC 6750 §3.1: without credentials, a challenge without error
+      return { outcome: 'absent', response: bareChallenge(configuration, wanted) }
+    }
     const checked = whenThere(usableToken(configuration, request, demand, presented), (token) => {
       assertHasScope(token, scope, configuration)
       return { outcome: 'accepted', auth: authInfo(presented.text, token) } as const
@@ -61,6 +66,21 @@ export function checkAccessToken(
   } catch (thrown) {
     return refused(thrown)
   }
+}
+
+/** The answer is the one for no token. The event says where the guard found something that it does not read. */
+function tellMisplaced({ emit, tokenType }: Configuration, request: ProtocolRequest, { address, startedAt }: RefusedRequest): void {
+  const reason = misplaced(request, schemeOf(tokenType))
+  if (reason === undefined) return
+  const known = address === undefined || address === '' ? {} : { address }
+  emit({ type: 'request.refused', endpoint: 'resource', status: 401, reason, ...known, startedAt })
+}
+
+function misplaced(request: ProtocolRequest, scheme: string): string | undefined {
+  if (headerValues(request.headers, 'authorization').length > 0) return `the Authorization header has another scheme than ${scheme}`
+  if (hasQueryToken(request.url)) return 'access_token is in the query, where no guard reads it; it belongs in the Authorization header'
+  if (bodyToken(request) === undefined) return undefined
+  return 'access_token is in the body, which this guard does not read; set allowBodyToken: true where it should'
 }
 
 function assertHasScope(token: ActiveAccessToken, scope: Scope, { implies }: Configuration): void {
@@ -216,8 +236,11 @@ function challengeHeader(
     ...(resourceMetadata === undefined ? {} : { resource_metadata: resourceMetadata }),
   }
   const pairs = Object.entries(parameters).map(([name, value]) => `${name}=${quoted(value)}`)
-  const scheme = tokenType.authenticationMethod === 'mac' ? 'MAC' : 'Bearer'
-  return `${scheme} ${pairs.join(', ')}`
+  return `${schemeOf(tokenType)} ${pairs.join(', ')}`
+}
+
+function schemeOf({ authenticationMethod }: TokenType): string {
+  return authenticationMethod === 'mac' ? 'MAC' : 'Bearer'
 }
 
 // RFC 9110 §5.6.4: quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE

@@ -33,9 +33,19 @@ export function registeredRedirectUri(
   const [only, ...others] = redirect_uris
   // RFC 6749 §3.1.2.3: it may be left out where exactly one is registered
   const named = redirect_uri ?? (others.length === 0 ? only : undefined)
+  if (only === undefined) {
+    const reason = 'the client has no redirect_uris; add them, and authorization_code to its grant_types'
+    throw new InvalidRequest(named === undefined ? 'redirect_uri is required' : 'redirect_uri is not registered', {
+      reason,
+      facts: { client_id, ...(named === undefined ? {} : sentUri(named)) },
+    })
+  }
   if (named === undefined) throw new InvalidRequest('redirect_uri is required', { facts })
   if (!redirect_uris.some((registered) => isRegisteredRedirectUri(named, registered))) {
-    throw new InvalidRequest('redirect_uri is not registered', { facts: { ...facts, ...sentUri(named) } })
+    throw new InvalidRequest('redirect_uri is not registered', {
+      reason: 'redirect_uri is not registered; add it to the redirect_uris of the client, or let the client send one of them',
+      facts: { ...facts, ...sentUri(named) },
+    })
   }
   // The store may hold what an earlier version registered.
   const isRefused = redirectUriFault(named, isStranger(client) ? privateUseSchemes : undefined) !== undefined

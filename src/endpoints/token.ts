@@ -22,7 +22,7 @@ import {
 } from '../errors.js'
 import type { EventFields } from '../events.js'
 import { withinFailureLimit } from '../failed-authentication.js'
-import type { Continuation, Grant, GrantDecision, Repetition } from '../grants/grant.js'
+import { registeredGrantTypes, type Continuation, type Grant, type GrantDecision, type Repetition } from '../grants/grant.js'
 import { calling } from '../known-causes.js'
 import { kindOf } from '../option-checks.js'
 import type { ServerOptions } from '../options.js'
@@ -125,20 +125,25 @@ function chooseGrant(parameters: Parameters, client: Client, { grants, defaultGr
   if (grant_type === undefined) throw new InvalidRequest('grant_type is required')
   const grant = grants.get(grant_type)
   // RFC 6749 §5.2: the grant type is not supported by the server
-  if (grant === undefined) throw unsupported(grants)
+  if (grant === undefined) throw unsupported(grants, grant_type)
   // RFC 6749 §5.2: the client is not authorized to use this grant type
   if (!client.grant_types.includes(grant.type)) {
-    throw new UnauthorizedClient(undefined, { reason: 'not among the grant_types of the client' })
+    throw new UnauthorizedClient(undefined, { reason: 'not among the grant_types of the client', facts: { grant_type: grant.type } })
   }
   // RFC 6749 §4.4: what a public client sends does not prove who sent it
-  if (client.isPublic && grant.publicClients !== true) throw new UnauthorizedClient(undefined, { reason: 'not a grant for public clients' })
+  if (client.isPublic && grant.publicClients !== true) {
+    throw new UnauthorizedClient(undefined, { reason: 'not a grant for public clients', facts: { grant_type: grant.type } })
+  }
   return grant
 }
 
-/** Names what there is, which the metadata tell as well; and not what was asked for, which may be anything. */
-function unsupported(grants: Configuration['grants']): UnsupportedGrantType {
-  const reason = 'the grant type is not supported'
-  return new UnsupportedGrantType(`${reason}; there are ${[...grants.keys()].join(', ')}`, { reason })
+/** Names what there is, which the metadata tell as well; and what was asked for in the event, where that is a registered name: else it may be anything. */
+function unsupported(grants: Configuration['grants'], grant_type: string): UnsupportedGrantType {
+  const description = `the grant type is not supported; there are ${[...grants.keys()].join(', ')}`
+  if (!registeredGrantTypes.has(grant_type)) {
+    return new UnsupportedGrantType(description, { reason: 'grant_type is neither one of the option grants nor a registered name' })
+  }
+  return new UnsupportedGrantType(description, { reason: 'grant_type is not among the option grants', facts: { grant_type } })
 }
 
 /** What the application has to say before anything is judged. */

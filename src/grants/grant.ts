@@ -112,3 +112,16 @@ export interface Refusal {
   /** For the event: seconds since the credential was used first. */
   readonly age?: number
 }
+
+/** The registered names of grant types: RFC 6749, RFC 8628, RFC 7523, RFC 7522, RFC 8693, CIBA. */
+export const registeredGrantTypes: ReadonlySet<string> = new Set([
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'password',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer',
+  'urn:ietf:params:oauth:grant-type:saml2-bearer',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+  'urn:openid:params:grant-type:ciba',
+])

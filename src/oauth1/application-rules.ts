@@ -29,7 +29,7 @@ export async function approvedRealms(configuration: OAuth1Configuration, token: 
   if (answer === undefined) return realms
   const isNarrower = Array.isArray(answer) && answer.every((realm: unknown) => typeof realm === 'string' && realms.includes(realm))
   if (!isNarrower) {
-    throw new ServerError(undefined, { reason: 'the option authorize answered something else than a part of the realms it was given' })
+    throw new ServerError(undefined, { reason: 'the option authorize must return a part of the realms that it was given' })
   }
   // A token without realms is good wherever no realm is asked for, which is more than one with few of them.
   if (answer.length === 0 && realms.length > 0)
@@ -58,7 +58,7 @@ export async function extraMembers(configuration: OAuth1Configuration, token: Is
   const { responseParameters } = configuration
   if (responseParameters === undefined) return {}
   const answer: unknown = await refusable(configuration, () => responseParameters(token))
-  if (typeof answer !== 'object' || answer === null) throw wrongAnswer('something else than an object')
+  if (typeof answer !== 'object' || answer === null) throw wrongAnswer('something that is no object; return an object')
   const entries = Object.entries(answer).map(([name, value]: [string, unknown]) => {
     if (protocolMembers.includes(name)) throw wrongAnswer('a member of the protocol')
     if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return [name, String(value)]
@@ -88,7 +88,7 @@ async function writtenText(tokens: NonNullable<OAuth1Configuration['tokens']>, t
   const text: unknown = await tokens(token)
   if (typeof text !== 'string' || !tokenAlphabet.test(text) || text.length > maxTokenSize) {
     throw new ServerError(undefined, {
-      reason: `the option tokens answered something else than a text of at most ${maxTokenSize} letters, digits and -._~+/`,
+      reason: `the option tokens must return a text of at most ${maxTokenSize} letters, digits and -._~+/`,
     })
   }
   if (credentialsIdOf(text) === undefined) return text

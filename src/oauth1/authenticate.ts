@@ -11,7 +11,7 @@
  */
 import { isPromise } from '../awaitable.js'
 import { InvalidRequest } from '../errors.js'
-import { withinFailureLimit } from '../failed-authentication.js'
+import { namingClient, rememberRefused, withinFailureLimit } from '../failed-authentication.js'
 import { headerValue, isSecure, type Context, type ProtocolRequest, type ReceivedRequest } from '../protocol.js'
 import { madeBeforeNotBefore } from '../events.js'
 import { equalInConstantTime, sha256 } from '../secrets.js'
@@ -120,7 +120,11 @@ export async function identify<S extends UsableStage>(
   const { clock, timestampWindow } = configuration
   // RFC 5849 §3.3: a stale timestamp is refused, so that no nonce has to be kept for ever
   if (timestamp !== undefined && Math.abs(clock() - timestamp) > timestampWindow) {
-    throw new InvalidRequest('oauth_timestamp is too far from the time of this server', { reason: 'stale timestamp: is a clock wrong?' })
+    const facts = { client_id: client.client_id }
+    throw new InvalidRequest('oauth_timestamp is too far from the time of this server', {
+      reason: 'stale timestamp: is a clock wrong?',
+      facts,
+    })
   }
   const hasNonce = timestamp !== undefined && nonce !== undefined
   return {
@@ -137,11 +141,11 @@ export async function identify<S extends UsableStage>(
 /** @throws OAuthError with status 401 for a nonce that was used. */
 export async function claimNonce(
   configuration: OAuth1Configuration,
-  { nonce }: Pick<SignedRequest<UsableStage>, 'nonce'>,
+  { client, nonce }: Pick<SignedRequest<UsableStage>, 'client' | 'nonce'>,
   claim: Claim = (value, expiresAt) => configuration.records.claimNonce(value, expiresAt),
 ): Promise<void> {
   if (nonce === undefined || (await claim(nonce.value, nonce.expiresAt))) return
-  throw unauthorized(configuration, 'used nonce')
+  throw unauthorized(configuration, 'used nonce', client)
 }
 
 function uriOf({ origin }: OAuth1Configuration, request: ReceivedRequest): string {
@@ -169,23 +173,24 @@ async function signerOf<S extends UsableStage>(
   let isGuess = false
   let isGuessable = true
   const tried = { kind: 'client', name: proof.client_id, address, isGuessable: () => isGuessable } as const
-  return withinFailureLimit(
-    configuration.failures,
-    tried,
-    () => isGuess,
-    async () => {
-      const client = await configuration.findClient(proof.client_id, context)
-      const found = await findCredentials(configuration, proof.token)
-      const keys = verificationKeys(configuration, proof, client, found)
-      const isSigned = isRightSignature(proof.method, proof.signature, baseString, keys)
-      const { credentials } = found
-      isGuess = !isSigned && (proof.token === undefined || credentials !== undefined)
-      const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), settings: configuration, isSigned })
-      if (fault !== undefined || client === undefined) throw unauthorized(configuration, fault ?? 'unknown client')
-      isGuessable = client.publicKey === undefined && (client.secret?.reveal().length ?? 0) < unguessableSize
-      return { client, credentials: credentials as AuthenticatedRequest<S>['credentials'] }
-    },
-  )
+  async function verify(): Promise<Omit<AuthenticatedRequest<S>, 'parameters'>> {
+    const client = await configuration.findClient(proof.client_id, context)
+    const found = await findCredentials(configuration, proof.token)
+    const keys = verificationKeys(configuration, proof, client, found)
+    const isSigned = isRightSignature(proof.method, proof.signature, baseString, keys)
+    const { credentials } = found
+    isGuess = !isSigned && (proof.token === undefined || credentials !== undefined)
+    const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), settings: configuration, isSigned })
+    if (client === undefined) throw unauthorized(configuration, 'unknown client')
+    if (fault !== undefined) {
+      rememberRefused(configuration, client.client_id)
+      throw unauthorized(configuration, fault, client)
+    }
+    isGuessable = client.publicKey === undefined && (client.secret?.reveal().length ?? 0) < unguessableSize
+    return { client, credentials: credentials as AuthenticatedRequest<S>['credentials'] }
+  }
+  const isFailure = () => isGuess
+  return namingClient(configuration, proof.client_id, () => withinFailureLimit(configuration.failures, tried, isFailure, verify))
 }
 
 // Characters that hold at least 128 random bits

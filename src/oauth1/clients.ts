@@ -7,6 +7,7 @@
 import { createPublicKey, KeyObject } from 'node:crypto'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from '../errors.js'
 import type { Emit } from '../events.js'
+import { noteLastRemedy } from '../known-causes.js'
 import { assertKnownKeys, assertObject, kindOf, OptionReader, type Unchecked } from '../option-checks.js'
 import type { Context } from '../protocol.js'
 import { Redacted } from '../secrets.js'
@@ -98,7 +99,14 @@ async function lookUp(find: BoundFind, client_id: string, settings: ClientSettin
   try {
     const client = readClient(found, 'the client', settings)
     if (client.client_id === client_id) return client
-    emit({ type: 'warning', client_id, reason: 'the clients function returned another client than the one asked for' }, true)
+    emit(
+      {
+        type: 'warning',
+        client_id,
+        reason: 'the clients function returned a client with another client_id; look it up by the client_id that it is given',
+      },
+      true,
+    )
   } catch (cause) {
     // A stored client that contradicts itself authenticates nobody.
     if (!(cause instanceof ConfigurationError)) throw cause
@@ -113,6 +121,7 @@ async function callLookUp(find: BoundFind, client_id: string, timeout: number): 
     return await withinTime(timeout, async () => find(client_id), late)
   } catch (cause) {
     if (cause instanceof OAuthError) throw cause
+    noteLastRemedy(cause, 'for a client that is unknown, return undefined')
     throw new ServerError(undefined, { reason: 'the clients function failed', cause })
   }
 }

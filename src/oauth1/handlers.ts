@@ -12,6 +12,7 @@ import {
   pass,
   plainRequest,
   readContext,
+  refusedAddress,
   requestHead,
   send,
   warnOfInsecureTransport,
@@ -81,7 +82,8 @@ export function requireOAuth1(options: OAuth1Options, requirement: OAuth1Require
         req.auth = auth
         pass(next)
       },
-      (thrown: unknown) => send(res, refuse(configuration, 'oauth1 resource', thrown, { startedAt })),
+      (thrown: unknown) =>
+        send(res, refuse(configuration, 'oauth1 resource', thrown, { address: refusedAddress(req, configuration), startedAt })),
     )
   }
 }

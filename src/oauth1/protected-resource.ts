@@ -6,7 +6,7 @@ import type { ProtocolRequest, ReceivedRequest } from '../protocol.js'
 import { assertTransport, authenticate } from './authenticate.js'
 import type { OAuth1Configuration } from './options.js'
 import { formPairs, hasFormBody, hasOAuth1Credentials } from './parameters.js'
-import { unauthorized } from './responses.js'
+import { factsOf, unauthorized } from './responses.js'
 
 const endpoint = 'oauth1 resource'
 
@@ -46,7 +46,7 @@ export async function checkOAuth1(
   const { client, credentials, parameters } = await authenticate(configuration, read, demand, request.context ?? {})
   const granted = credentials?.realms ?? []
   if (!realms.every((realm) => granted.includes(realm))) {
-    throw new OAuthError('access_denied', 'the token is not good for this realm')
+    throw new OAuthError('access_denied', 'the token is not good for this realm', factsOf(client))
   }
   const { oauth_token } = parameters.protocol
   return {

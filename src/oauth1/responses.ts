@@ -1,7 +1,7 @@
 /**
  * Responses in the form of OAuth 1: `application/x-www-form-urlencoded`, and an empty 401 with a challenge (RFC 5849 §3.2).
  */
-import { OAuthError, toOAuthError } from '../errors.js'
+import { OAuthError, toOAuthError, type OAuthErrorDetails } from '../errors.js'
 import type { ProtocolResponse } from '../protocol.js'
 import type { OAuth1Configuration } from './options.js'
 
@@ -14,10 +14,26 @@ export function formResponse(members: Readonly<Record<string, string>>): Protoco
 }
 
 /** The refusal that says nothing: which of client, token, signature, nonce or verifier was wrong is for the event. */
-export function unauthorized({ realm }: Pick<OAuth1Configuration, 'realm'>, reason: string): OAuthError {
+export function unauthorized(
+  { realm }: Pick<OAuth1Configuration, 'realm'>,
+  reason: string,
+  client?: { readonly client_id: string },
+): OAuthError {
   // RFC 9110 §5.6.4: quoted-string = DQUOTE *( qdtext / quoted-pair ) DQUOTE
   const challenge = `OAuth realm="${realm.replaceAll(/["\\]/g, '\\$&')}"`
-  return new OAuthError('invalid_token', 'the request is not authorized', { status: 401, challenge, reason })
+  return new OAuthError('invalid_token', 'the request is not authorized', { status: 401, challenge, reason, ...factsOf(client) })
+}
+
+/** The client is named in the event as soon as it is known to exist; never before, where it may be any text. */
+export function factsOf(client: { readonly client_id: string } | undefined): Pick<OAuthErrorDetails, 'facts'> {
+  return client === undefined ? {} : { facts: { client_id: client.client_id } }
+}
+
+/** What is known of a request that was refused. */
+interface RefusedRequest {
+  readonly client_id?: string | undefined
+  readonly address?: string | undefined
+  readonly startedAt?: number | undefined
 }
 
 /** Reports a refusal or a failure, and renders it. */
@@ -25,7 +41,7 @@ export function refuse(
   { emit }: Pick<OAuth1Configuration, 'emit'>,
   endpoint: string,
   thrown: unknown,
-  { address, startedAt }: { readonly address?: string | undefined; readonly startedAt?: number | undefined } = {},
+  { client_id, address, startedAt }: RefusedRequest = {},
 ): ProtocolResponse {
   const error = toOAuthError(thrown)
   emit({
@@ -35,6 +51,7 @@ export function refuse(
     status: error.status,
     reason: error.reason ?? error.description,
     ...error.facts,
+    ...(client_id === undefined ? {} : { client_id }),
     ...(address === undefined || address === '' ? {} : { address }),
     startedAt,
     ...(error.cause === undefined ? {} : { cause: error.cause }),

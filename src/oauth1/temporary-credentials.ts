@@ -28,20 +28,22 @@ export async function createTemporaryCredentialsResponse(options: OAuth1Options,
   const configuration = configureOAuth1(options)
   const startedAt = request.startedAt ?? startTime(configuration.emit)
   const { context = {}, address } = request
+  let client_id: string | undefined
   try {
     await assertAvailable(configuration)
     assertTransport(request, endpoint, configuration)
     const read = await acceptEndpointRequest(request, endpoint, configuration)
     const signed = await identify(configuration, read, demand, context)
     const { client, parameters } = signed
+    client_id = client.client_id
     const callback = acceptableCallback(parameters.protocol.oauth_callback ?? '', client)
     const realms = askedRealms(configuration, client, parameters.realm)
     const endsAt = configuration.clock() + configuration.temporaryCredentialsLifetime
-    const asked = { id: newCredentialsId(), client_id: client.client_id, callback, realms, endsAt }
+    const asked = { id: newCredentialsId(), client_id, callback, realms, endsAt }
     const oauth_token = await admit(configuration, asked, { signed, address, context })
     return formResponse(await issue(configuration, asked, oauth_token))
   } catch (thrown) {
-    return refuse(configuration, endpoint, thrown, { address: request.address, startedAt })
+    return refuse(configuration, endpoint, thrown, { client_id, address, startedAt })
   }
 }
 
@@ -49,7 +51,7 @@ export async function createTemporaryCredentialsResponse(options: OAuth1Options,
 type Asked = Pick<TemporaryCredentials, 'id' | 'client_id' | 'callback' | 'realms' | 'endsAt'>
 
 interface Asking {
-  readonly signed: Pick<SignedRequest<UsableStage>, 'nonce'>
+  readonly signed: Pick<SignedRequest<UsableStage>, 'client' | 'nonce'>
   readonly address: string | undefined
   readonly context: Context
 }
@@ -97,7 +99,7 @@ function askedRealms(configuration: OAuth1Configuration, client: RegisteredClien
   const named = new Set(realm.split(/[\t ]+/).filter((name) => name !== ''))
   if (!realms.some((known) => named.has(known))) return allowed
   for (const name of named) {
-    if (!allowed.includes(name)) throw unauthorized(configuration, 'the client asked for a realm that it may not have')
+    if (!allowed.includes(name)) throw unauthorized(configuration, 'the client asked for a realm that it may not have', client)
   }
   return allowed.filter((known) => named.has(known))
 }

@@ -27,19 +27,21 @@ const demand = { endpoint, stage: 'authorized', required: ['oauth_verifier'] } a
 export async function createAccessTokenResponse(options: OAuth1Options, request: ProtocolRequest): Promise<ProtocolResponse> {
   const configuration = configureOAuth1(options)
   const startedAt = request.startedAt ?? startTime(configuration.emit)
-  const { context = {} } = request
+  const { context = {}, address } = request
+  let client_id: string | undefined
   try {
     await assertAvailable(configuration)
     assertTransport(request, endpoint, configuration)
     const read = await acceptEndpointRequest(request, endpoint, configuration)
-    const { credentials, parameters } = await authenticate(configuration, read, demand, context)
+    const { client, credentials, parameters } = await authenticate(configuration, read, demand, context)
+    client_id = client.client_id
     const { oauth_verifier = '', oauth_token = '' } = parameters.protocol
     if (credentials === undefined) throw unauthorized(configuration, 'no temporary credentials')
     // RFC 5849 §2.3: the server must verify the verification code
     if (!isVerifier(oauth_verifier, oauth_token, credentials)) throw await refuseVerifier(configuration, credentials)
     return formResponse(await exchange(configuration, credentials, context, startedAt))
   } catch (thrown) {
-    return refuse(configuration, endpoint, thrown, { address: request.address, startedAt })
+    return refuse(configuration, endpoint, thrown, { client_id, address, startedAt })
   }
 }
 

@@ -1,6 +1,7 @@
 /** One call of a store, bounded in time, and in number with the others that are under way. */
 import { isPromise, type Awaitable } from '../awaitable.js'
 import { TemporarilyUnavailable } from '../errors.js'
+import { noteLastRemedy } from '../known-causes.js'
 import { measured, StoreTimeout, type StoreCall, type StoreVerb } from '../store-calls.js'
 import type { StoreLine } from './line.js'
 import type { Store } from './store.js'
@@ -85,6 +86,7 @@ function begin<T>(store: Store, work: (store: Store) => Awaitable<T>): Awaitable
 }
 
 function storeFailed(cause: unknown): TemporarilyUnavailable {
+  noteLastRemedy(cause, 'ask check() of the store')
   return new TemporarilyUnavailable(undefined, { reason: 'the store failed', cause, retryAfter: soon() })
 }
 

@@ -126,8 +126,7 @@ function allClaims(token: TokenClaims, options: ClaimsOptions, own: JsonObject):
 
 function answeredClaims(claims: unknown): JsonObject {
   const own = plainClaims(claims)
-  if (own === undefined)
-    throw new ServerError(undefined, { reason: 'the claims function answered something else than an object of plain JSON' })
+  if (own === undefined) throw new ServerError(undefined, { reason: 'the claims function must return an object of plain JSON' })
   const taken = protectedClaims.find((name) => name in own || name in (claims as object))
   if (taken !== undefined) throw new ServerError(undefined, { reason: `the claims function may not set ${taken}` })
   if (own.aud !== undefined && readAudience(own.aud).length === 0) {

@@ -144,7 +144,7 @@ function addedMembers(answer: JsonObject): JsonObject {
     return jsonCopy(answer, 'responseParameters')
   } catch (cause) {
     throw new ServerError(undefined, {
-      reason: 'the option responseParameters answered something else than an object of plain JSON',
+      reason: 'the option responseParameters must return an object of plain JSON',
       cause,
     })
   }
@@ -159,7 +159,7 @@ function assertSendable(text: unknown, option: string): string {
       reason: `the option ${option} made a token of more than ${maxTokenSize} characters, which nobody would read`,
     })
   }
-  throw new ServerError(undefined, { reason: `the option ${option} answered something else than a text of letters, digits and -._~+/` })
+  throw new ServerError(undefined, { reason: `the option ${option} must return a text of letters, digits and -._~+/` })
 }
 
 /** A text of the application's own says nothing about where it belongs, so the store has to. */

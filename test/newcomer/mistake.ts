@@ -1,6 +1,6 @@
 /** One mistake of a newcomer, and everything that anybody is told about it: what is thrown, the console, the events, and the wire. */
 import { jest } from '@jest/globals'
-import type { ServerEvent, ServerOptions } from '../../src/index.js'
+import { OAuthError, type ServerEvent, type ServerOptions } from '../../src/index.js'
 import { machine, native, web } from '../support/server.js'
 
 /** What a mistake gets: a place for events, and the options of a server that is right otherwise. */
@@ -23,19 +23,18 @@ export interface Mistake {
 export interface Told {
   readonly thrown: readonly string[]
   readonly console: readonly string[]
-  readonly events: readonly string[]
+  readonly events: readonly ServerEvent[]
   readonly wire: readonly string[]
 }
 
 /** Makes the mistake, and hears what is said. */
 export async function tellOf({ make }: Mistake): Promise<Told> {
-  const told = { thrown: [] as string[], console: [] as string[], events: [] as string[], wire: [] as string[] }
+  const told = { thrown: [] as string[], console: [] as string[], events: [] as ServerEvent[], wire: [] as string[] }
   const spies = (['warn', 'error', 'log'] as const).map((name) =>
     jest.spyOn(console, name).mockImplementation((...words: unknown[]) => void told.console.push(words.map(String).join(' '))),
   )
-  const onEvent = ({ type, reason, error, client_id }: ServerEvent) => {
-    if (['warning', 'request.refused', 'request.failed'].includes(type))
-      told.events.push([type, error, client_id, reason].filter((word) => word !== undefined).join(' · '))
+  const onEvent = (event: ServerEvent) => {
+    if (['warning', 'request.refused', 'request.failed'].includes(event.type)) told.events.push(event)
   }
   const oauth = (wrong: object = {}): ServerOptions => ({
     issuer: 'https://auth.example',
@@ -47,7 +46,7 @@ export async function tellOf({ make }: Mistake): Promise<Told> {
   try {
     await make({ onEvent, oauth, wire: (answer) => told.wire.push(answer) })
   } catch (thrown) {
-    told.thrown.push(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown))
+    told.thrown.push(thrown instanceof Error ? thrownText(thrown) : String(thrown))
   } finally {
     for (const spy of spies) spy.mockRestore()
   }
@@ -57,8 +56,25 @@ export async function tellOf({ make }: Mistake): Promise<Told> {
 /** All lines, each once: an event that repeats the console says nothing new. */
 export function linesOf({ thrown, console: printed, events, wire }: Told): readonly string[] {
   const heard = [...thrown, ...printed]
-  const more = events.filter((event) => !heard.some((line) => line.endsWith(event.split(' · ').at(-1) ?? '')))
-  return [...heard, ...more.map((line) => `event: ${line}`), ...wire.map((line) => `wire: ${line}`)].map(steady)
+  const more = events.filter(({ reason = '' }) => !heard.some((line) => line.endsWith(reason)))
+  return [...heard, ...more.map((event) => `event: ${textOf(event)}`), ...wire.map((line) => `wire: ${line}`)].map(steady)
+}
+
+/** As Node.js prints it: an OAuthError has its reason and its facts beside the message. */
+function thrownText(thrown: Error): string {
+  const { name, message } = thrown
+  if (!(thrown instanceof OAuthError)) return `${name}: ${message}`
+  const facts = Object.entries(thrown.facts ?? {}).map(([fact, value]) => `${fact}: ${String(value)}`)
+  return [`${name}: ${message}`, ...(thrown.reason === undefined ? [] : [thrown.reason]), ...facts].join(' · ')
+}
+
+/** Which request, why, what helps; and the fields that name what was asked for. */
+function textOf(event: ServerEvent): string {
+  const { type, error, client_id, reason, remedy } = event
+  const fields = (['grant_type', 'scope', 'allowed', 'redirect_uri', 'registered', 'token_client_id'] as const).flatMap((name) =>
+    event[name] === undefined ? [] : [`${name}: ${event[name]}`],
+  )
+  return [type, error, client_id, reason, remedy, ...fields].filter((word) => word !== undefined).join(' · ')
 }
 
 /** Without what differs from run to run. */

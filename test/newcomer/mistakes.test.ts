@@ -12,7 +12,7 @@ const file = new URL('messages.md', import.meta.url)
 
 /** The forms in which a message says what to do. */
 const remedies =
-  /must (?:be|have|hold|not|go|name|work|answer|return|say)|did you mean|call it|\b(?:set|add|remove|use|give|say|await|write|take|leave|return|move|mount|make|call|put|keep|allow|register|hand over|look|see|send|redirect|is needed|needs|serve|goes under|belongs?)\b|as in|such as|there (?:is|are)|is required|at (?:least|most)|can (?:be|do)|takes|something else than|failed|unknown client|is not registered|exceeds|than the one asked for|go(?:es)? under/i
+  /must (?:be|have|hold|not|go|name|work|answer|return|say)|did you mean|call it|\b(?:set|add|remove|use|give|say|await|write|take|leave|return|move|mount|make|call|put|keep|allow|register|hand over|look|see|ask|throw|send|redirect|is needed|needs|serve|goes under|belongs?)\b|as in|such as|there (?:is|are)|is required|at (?:least|most)|can (?:be|do)|takes|go(?:es)? under/i
 
 async function tableOf(mistakes: readonly Mistake[]): Promise<readonly { mistake: Mistake; lines: readonly string[] }[]> {
   const rows = []

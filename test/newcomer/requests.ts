@@ -3,7 +3,7 @@ import express from 'express'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { authorizationServer, issueAuthorizationCode, requireAccessToken, type ServerOptions } from '../../src/index.js'
+import { authorizationServer, issueAuthorizationCode, issueTokens, requireAccessToken, type ServerOptions } from '../../src/index.js'
 import { authorizePath } from '../server/site.js'
 import { basic, code_challenge, code_verifier, machine, redirect_uri, web } from '../support/server.js'
 import { mistakes, type Mistake, type Place } from './mistake.js'
@@ -88,11 +88,19 @@ function exchange(names: string, what: string, differences: Record<string, strin
   return [`token: ${what}`, names, make]
 }
 
+/** A resource server that was not told to be one asks about the token of another client. */
+const introspectForeign = (place: Place) =>
+  withServer(place, async (ask, options) => {
+    const { access_token } = await issueTokens(options, { client_id: 'web', subject: 'alice', scope: 'read' })
+    const headers = { 'content-type': formType, ...basic(machine) }
+    await ask('/oauth2/introspect', { method: 'POST', body: new URLSearchParams({ token: access_token }).toString(), headers })
+  })
+
 export const requestMistakes: readonly Mistake[] = mistakes('client', [
   token('grant_type', 'nothing', ''),
   token('grant_type', 'no grant_type', 'scope=read'),
-  token('grant type', 'a grant that is not served', 'grant_type=password&username=a&password=b'),
-  token('grant type', 'a grant misspelt', 'grant_type=client_credential'),
+  token('grant_type: password', 'a grant that is not served', 'grant_type=password&username=a&password=b'),
+  token('grant_type', 'a grant misspelt', 'grant_type=client_credential'),
   token(
     'application/x-www-form-urlencoded',
     'JSON',
@@ -101,10 +109,10 @@ export const requestMistakes: readonly Mistake[] = mistakes('client', [
     'application/json',
   ),
   token('application/x-www-form-urlencoded', 'text', machines, basic(machine), 'text/plain'),
-  token('scope', 'a parameter twice', `${machines}&scope=read&scope=write`),
-  token('scope', 'a scope that is none', `${machines}&scope=raed`),
-  token('scope', 'OpenID Connect', `${machines}&scope=openid+profile`),
-  token('scope', 'scopes with a comma', `${machines}&scope=read,write`),
+  token('scope is included more than once', 'a parameter twice', `${machines}&scope=read&scope=write`),
+  token('scope: raed · allowed: read write', 'a scope that is none', `${machines}&scope=raed`),
+  token('scope: openid profile · allowed: read write', 'OpenID Connect', `${machines}&scope=openid+profile`),
+  token('scope: read,write · allowed: read write', 'scopes with a comma', `${machines}&scope=read,write`),
   token('resource', 'a resource that is none', `${machines}&resource=https%3A%2F%2Fother.example`),
   token('client', 'a wrong secret', machines, basic({ client_id: 'machine', client_secret: 'wrong' })),
   token('client', 'an unknown client', machines, basic({ client_id: 'nobody', client_secret: 'x' })),
@@ -113,7 +121,7 @@ export const requestMistakes: readonly Mistake[] = mistakes('client', [
   token('client', 'a Bearer token for the client', machines, { authorization: 'Bearer x' }),
   token('client', 'Basic without base64', machines, { authorization: 'Basic machine:secret' }),
   token('authentication method', 'a public client with a secret', `${code}&code=x&client_id=native&client_secret=x`, {}),
-  token('grant', 'a grant that the client may not use', `${code}&code=x&${cb}&code_verifier=${code_verifier}`),
+  token('grant_type: authorization_code', 'a grant that the client may not use', `${code}&code=x&${cb}&code_verifier=${code_verifier}`),
   token('code is required', 'no code', `${code}&${cb}`, basic(web)),
   token('code', 'a code that is none', `${code}&code=x&${cb}&code_verifier=${code_verifier}`, basic(web)),
   token('refresh_token is required', 'no refresh token', 'grant_type=refresh_token', basic(web)),
@@ -133,30 +141,43 @@ export const requestMistakes: readonly Mistake[] = mistakes('client', [
   exchange('code', 'a code twice', {}, 2),
   authorization('client_id', 'no client', { client_id: undefined }),
   authorization('client', 'an unknown client', { client_id: 'nobody' }),
-  authorization('redirect_uri', 'a redirect_uri with a slash more', { redirect_uri: `${redirect_uri}/` }),
-  authorization('redirect_uri', 'a redirect_uri of another host', { redirect_uri: 'https://other.example/callback' }),
-  authorization('redirect_uri', 'a client without the code grant', { client_id: 'machine' }),
+  authorization(`redirect_uri: ${redirect_uri}/ · registered: ${redirect_uri}`, 'a redirect_uri with a slash more', {
+    redirect_uri: `${redirect_uri}/`,
+  }),
+  authorization(`redirect_uri: https://other.example/callback · registered: ${redirect_uri}`, 'a redirect_uri of another host', {
+    redirect_uri: 'https://other.example/callback',
+  }),
+  authorization('grant_types', 'a client without the code grant', { client_id: 'machine' }),
   authorization('response_type', 'no response_type', { response_type: undefined }),
   authorization('response_type', 'the implicit flow', { response_type: 'token' }),
   authorization('code_challenge', 'no code_challenge', { code_challenge: undefined, code_challenge_method: undefined }),
   authorization('code_challenge_method', 'plain', { code_challenge_method: 'plain' }),
   authorization('code_challenge', 'a short challenge', { code_challenge: 'x' }),
-  authorization('scope', 'a scope that is none', { scope: 'raed' }),
-  authorization('scope', 'OpenID Connect', { scope: 'openid profile' }),
+  authorization('scope: raed · allowed: read write', 'a scope that is none', { scope: 'raed' }),
+  authorization('scope: openid profile · allowed: read write', 'OpenID Connect', { scope: 'openid profile' }),
   authorization('resource', 'a resource that is none', { resource: 'https://other.example' }),
   authorization('request', 'a request object', { request: 'eyJhbGciOiJub25lIn0.e30.' }),
   authorization('request_uri', 'a request_uri that was not pushed', { request_uri: 'urn:ietf:params:oauth:request_uri:x' }),
   authorization('consent_required', 'prompt=none', { prompt: 'none' }),
   authorization('prompt', 'a prompt that is none', { prompt: 'none login' }),
-  ['authorize: a parameter twice', 'state', (place) => withServer(place, (ask) => ask(`${authorizePath()}&state=2`))],
+  [
+    'authorize: a parameter twice',
+    'state is included more than once',
+    (place) => withServer(place, (ask) => ask(`${authorizePath()}&state=2`)),
+  ],
   ['authorize: PUT', 'GET', (place) => withServer(place, (ask) => ask(authorizePath(), { method: 'PUT' }))],
   guard('Bearer', 'no token', '/notes', {}),
   guard('invalid_token', 'a token that is none', '/notes', { authorization: 'Bearer x' }),
-  guard('Bearer', 'another scheme', '/notes', { authorization: 'Token x' }),
-  guard('Bearer', 'the token without a scheme', '/notes', { authorization: 'x' }),
-  guard('Bearer', 'the token in the query', '/notes?access_token=x', {}),
+  guard('the Authorization header has another scheme than Bearer', 'another scheme', '/notes', { authorization: 'Token x' }),
+  guard('the Authorization header has another scheme than Bearer', 'the token without a scheme', '/notes', { authorization: 'x' }),
+  guard('access_token is in the query', 'the token in the query', '/notes?access_token=x', {}),
   guard('one place', 'the token twice', '/notes?access_token=x', { authorization: 'Bearer x' }),
   post('introspect', 'token', 'no token', ''),
+  [
+    'introspect: a token of another client',
+    'machine · a client asked about a token of another client: give it introspect: true, where it is a resource server · token_client_id: web',
+    introspectForeign,
+  ],
   post('introspect', 'client', 'no client', 'token=x', {}),
   post('revoke', 'token', 'no token', ''),
   post('revoke', 'client', 'a wrong secret', 'token=x', basic({ client_id: 'machine', client_secret: 'wrong' })),

@@ -13,6 +13,7 @@ import {
   metadataHandler,
   requireAccessToken,
   tokenHandler,
+  type ServerEvent,
   type ServerOptions,
 } from '../../src/index.js'
 import { basic, formRequest, machine } from '../support/server.js'
@@ -51,12 +52,22 @@ const post = { method: 'POST', body: form, headers: { ...basic(machine), 'conten
 /** What `authorize` returned, or did. */
 function decided(what: string, names: string, decide: (...values: unknown[]) => unknown): readonly [string, string, Mistake['make']] {
   const make = async ({ oauth }: Place) => {
-    const server = authorizationServer(oauth({ callbackTimeout: 20 }), { authorize: wrong(decide) })
-    await ask(
-      mounted((app) => app.use(server)),
-      authorizePath(),
-      { signal: AbortSignal.timeout(80) },
-    )
+    const server = authorizationServer(oauth(), { authorize: wrong(decide) })
+    await ask(mounted((app) => app.use(server)), authorizePath()) // prettier-ignore
+  }
+  return [`authorize ${what}`, names, make]
+}
+
+/** An `authorize` that leaves the browser without an answer. The browser goes away as soon as an event has said so. */
+function unanswered(what: string, names: string, decide: () => unknown): readonly [string, string, Mistake['make']] {
+  const make = async ({ oauth, onEvent }: Place) => {
+    const browser = new AbortController()
+    const heard = (event: ServerEvent) => {
+      onEvent(event)
+      browser.abort()
+    }
+    const server = authorizationServer(oauth({ callbackTimeout: 20, onEvent: heard }), { authorize: wrong(decide) })
+    await ask(mounted((app) => app.use(server)), authorizePath(), { signal: browser.signal }) // prettier-ignore
   }
   return [`authorize ${what}`, names, make]
 }
@@ -87,14 +98,14 @@ export const runningMistakes: readonly Mistake[] = mistakes('at run time', [
     extra.self = extra
     return { subject: 'alice', extra }
   }),
-  decided('never answers', 'authorize', () => new Promise(() => undefined)),
-  decided('forgets to answer', 'authorize', () => undefined),
-  decided('throws, because there is no session', 'server_error', (_request, req) => ({ subject: (req as { session: { user: string } }).session.user })),
+  unanswered('never answers', 'authorize', () => new Promise(() => undefined)),
+  unanswered('forgets to answer', 'authorize', () => undefined),
+  decided('throws, because there is no session', 'authorize threw a TypeError', (_request, req) => ({ subject: (req as { session: { user: string } }).session.user })),
   asked('checkScope', 'checkScope answers more', { checkScope: () => ['read', 'write', 'admin'] }),
   asked('checkScope', 'checkScope answers true', { checkScope: () => true }),
   asked('authorize', 'the option authorize answers a subject', { authorize: () => ({ subject: 'alice' }) }),
   asked('authorize', 'the option authorize answers a text', { authorize: () => 'read' }),
-  asked('server_error', 'beforeGrant throws an error of its own', {
+  asked('the option beforeGrant threw an Error', 'beforeGrant throws an error of its own', {
     beforeGrant: () => {
       throw new Error('blocked')
     },

@@ -181,7 +181,9 @@ test('O10 a client from a database has its secret sealed, and one that does not 
 
   const confused = oauth1Server({ clients: () => ({ client_id: 'another', client_secret: client.client_secret }) })
   expect((await initiate(confused)).status).toBe(401)
-  expect(confused.events[0]?.reason).toBe('the clients function returned another client than the one asked for')
+  expect(confused.events[0]?.reason).toBe(
+    'the clients function returned a client with another client_id; look it up by the client_id that it is given',
+  )
 
   const failing = oauth1Server({ clients: () => Promise.reject(new Error('password')) })
   expect(await initiate(failing)).toMatchObject({ status: 500, body: /^error=server_error&/ })

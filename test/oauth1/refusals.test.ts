@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals'
-import { createTemporaryCredentialsResponse } from '../../src/oauth1/index.js'
+import { createAccessTokenResponse, createTemporaryCredentialsResponse } from '../../src/oauth1/index.js'
 import {
   authorized,
   callback,
   client,
+  exchangeRequest,
   formOf,
   header,
   initiate,
@@ -14,6 +15,7 @@ import {
   signed,
   start,
   tokenFor,
+  type Signer,
   type SignOptions,
 } from './support.js'
 
@@ -233,4 +235,43 @@ test('O7 a store that fails is 503 with Retry-After, never a refusal of the clie
       error_description: 'the server is temporarily unable to answer',
     })
   }
+})
+
+test('OP11 a refusal names the client as soon as it is known to exist, and never before; an answer never', async () => {
+  const server = oauth1Server({ callbackTimeout: 1000 })
+  const wrong = { ...client, client_secret: 'wrong' }
+  const last = () => server.events.at(-1)?.client_id
+  const ask = async (signer: Signer, more?: SignOptions) => {
+    const answer = await initiate(server, signer, more)
+    expect(JSON.stringify(answer)).not.toContain(client.client_id)
+    return [answer.status, last()]
+  }
+  const { client_id } = client
+  expect(await ask({ client_id: 'nobody', client_secret: 'x' })).toEqual([401, undefined])
+  expect(await ask(wrong)).toEqual([401, client_id])
+  expect(await ask(client, { timestamp: start - 700 })).toEqual([400, client_id])
+  expect(await ask(client, { protocol: { oauth_callback: 'nowhere' } })).toEqual([400, client_id])
+  const oauth_nonce = 'again'
+  await initiate(server, client, { protocol: { oauth_nonce } })
+  expect(await ask(client, { protocol: { oauth_nonce } })).toEqual([401, client_id])
+  const agreed = await authorized(server)
+  const misread = exchangeRequest(server, { ...agreed, oauth_verifier: 'wrong' })
+  expect((await createAccessTokenResponse(server.options, misread)).status).toBe(401)
+  expect(last()).toBe(client_id)
+  const token = await tokenFor(server)
+  expect((await resource(server, signed(resourceUrl, { ...client, token }), { realms: ['photos'] })).status).toBe(403)
+  expect(last()).toBe(client_id)
+})
+
+test('OP11 one refused for too many failures is named where it was found before', async () => {
+  const server = oauth1Server()
+  const from = async (client_id: string) => {
+    const request = signed(initiateUrl, { client_id, client_secret: 'wrong' }, { timestamp: start, protocol: { oauth_callback: callback } })
+    return (await createTemporaryCredentialsResponse(server.options, { ...request, address: '192.0.2.7' })).status
+  }
+  for (const client_id of [client.client_id, 'nobody']) for (let count = 0; count < 21; count++) await from(client_id)
+  expect(server.events.filter(({ status }) => status === 429).map(({ client_id, address }) => [client_id, address])).toEqual([
+    [client.client_id, '192.0.2.7'],
+    [undefined, '192.0.2.7'],
+  ])
 })

@@ -186,7 +186,7 @@ test('SM6 available: false answers both endpoints 503 with Retry-After, before a
   expect(server.events.at(-1)).toMatchObject({
     type: 'request.failed',
     endpoint: 'temporary credentials',
-    reason: 'the option available answered false',
+    reason: 'the option available answered false; let it return true where the server should answer',
   })
   isOpen = true
   const pending = await authorized(server)

@@ -42,21 +42,27 @@ describe('the examples of the whole server', () => {
     expect(headerLine(name, 'Answer')).toMatch(/^\{.+\}$/)
   })
 
-  test('M6 authorization-server.ts: login, consent, exchange, API', async () => {
+  test('M6 V31 authorization-server.ts: login, consent, exchange, API', async () => {
     const { output } = await start('authorization-server.ts', /^Open .+\n/m)
     const url = output.trim().slice('Open '.length)
     const { origin } = new URL(url)
     const toLogin = await trustingFetch(url)
     const login = origin + (toLogin.headers.get('location') ?? '')
-    const logIn = (password: string, site = 'same-origin', at = login) =>
+    expect(login).toBe(`${origin}/login`)
+    const back = toLogin.headers
+      .getSetCookie()
+      .flatMap((set) => /^__Host-back=[^;]+/.exec(set) ?? [])
+      .join()
+    const logIn = (password: string, site = 'same-origin', at = login, cookie = back) =>
       trustingFetch(at, {
         method: 'POST',
-        headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': site },
+        headers: { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': site, cookie },
         body: `name=alice&password=${password}`,
       })
     expect((await logIn('wrong')).status).toBe(403)
     expect((await logIn('swordfish', 'cross-site')).status).toBe(403)
-    expect((await logIn('swordfish', 'same-origin', `${origin}/login?back=//elsewhere.example`)).headers.get('location')).toBe('/')
+    const elsewhere = await logIn('swordfish', 'same-origin', `${origin}/login?back=//elsewhere.example`, '')
+    expect(elsewhere.headers.get('location')).toBe('/')
     const loggedIn = await logIn('swordfish')
     expect(origin + (loggedIn.headers.get('location') ?? '')).toBe(url)
     const session = loggedIn.headers.get('set-cookie')?.split(';', 1)[0] ?? ''

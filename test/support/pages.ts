@@ -101,7 +101,7 @@ async function load(name: string): Promise<object> {
 }
 
 /** Runs a block, and returns its application. */
-export async function runBlock(block: string): Promise<express.Express> {
+export async function runBlock(block: string, app = express()): Promise<express.Express> {
   const { outputText } = ts.transpileModule(block, { compilerOptions: { target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext } })
   const code = outputText
     .replaceAll(
@@ -122,5 +122,5 @@ export async function runBlock(block: string): Promise<express.Express> {
     load: (name: string) => Promise<object>,
     given: object,
   ) => Promise<express.Express>
-  return started(load, { app: express(), oauth: { issuer: 'https://as.example', clients: [web, machine], scopes: ['read', 'write'] } })
+  return started(load, { app, oauth: { issuer: 'https://as.example', clients: [web, machine], scopes: ['read', 'write'] } })
 }

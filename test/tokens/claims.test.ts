@@ -114,7 +114,7 @@ describe('dynamic claims', () => {
     expect(decoded(json.access_token ?? '').claims.sub).toBe('alice')
   })
 
-  const notAnObject = 'the claims function answered something else than an object of plain JSON'
+  const notAnObject = 'the claims function must return an object of plain JSON'
   const circular: Record<string, unknown> = {}
   circular.self = circular
   class Sneaky {
