@@ -84,10 +84,10 @@ describe('V23 key', () => {
   })
 })
 
-test('V23 both lines of the README make a key that jwt() takes', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  expect(readme).toContain('`npx oauth2-token-handler key signing-key.pem`')
-  const [, line = ''] = /`(openssl genpkey [^`]+) -out signing-key\.pem`/.exec(readme) ?? []
+test('V23 both lines of the page about tokens make a key that jwt() takes', () => {
+  const page = readFileSync(join(root, 'docs/tokens.md'), 'utf8')
+  expect(page).toContain('`npx oauth2-token-handler key signing-key.pem`')
+  const [, line = ''] = /`(openssl genpkey [^`]+) -out signing-key\.pem`/.exec(page) ?? []
   const [openssl = '', ...args] = line.split(' ')
   const { status, stdout } = spawnSync(openssl, args, { encoding: 'utf8' })
   expect([status, isSigningKey(stdout)]).toEqual([0, true])

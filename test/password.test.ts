@@ -282,7 +282,7 @@ function measureTiming(): void {
   const stored = new Map([['alice', digest('correct horse')]])
   const decoy = createHash('sha256').update('decoy').digest()
 
-  /** As the README shows it: the same work for users that do not exist. */
+  /** As docs/grants.md shows it: the same work for users that do not exist. */
   const careful = (username: string, secret: string) => {
     const isRight = timingSafeEqual(digest(secret), stored.get(username) ?? decoy)
     return isRight && stored.has(username) ? username : undefined

@@ -1,7 +1,7 @@
 /** docs/options.md, docs/events.md and docs/errors.md say what the types say: every name, every default, every status. */
 import { describe, expect, test } from '@jest/globals'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import ts from 'typescript'
 import { basic, exchange, testServer, web } from './support/server.js'
 import { pageAt, pages, root, rowsOf, tableOf, unquoted } from './support/pages.js'
@@ -93,7 +93,7 @@ describe('docs/options.md', () => {
     expect(compared).toBeGreaterThan(10)
   })
 
-  test('has every client member, endpoint place and cross-origin option', () => {
+  test('V26 has every part of authorizationServer and of registration, every place, and what cors and the guard take', () => {
     const page = pageAt('docs/options.md')
     expect(names(tableOf(page, 'cors'))).toEqual([...members('CorsOptions').keys()])
     expect(names(tableOf(page, 'endpoints'))).toEqual([...members('EndpointPlaces').keys()])
@@ -202,12 +202,32 @@ test('docs/how-it-is-tested.md has the sizes of the proofs', () => {
   expect(figures).toEqual(declared.map(([, name, small, long, proof = small]) => [name, small, proof, long]))
 })
 
-test('each of the pages of reference says at its end which page is next', () => {
-  const all = ['options', 'events', 'errors', 'behaviour', 'how-it-is-tested', 'glossary', 'architecture', 'security']
-  const migrating = [...pages.keys()].filter((path) => /^docs\/migrating\/from-(?:express|oauth2orize|oidc|mcp)/.test(path))
-  expect(migrating.length).toBe(4)
-  for (const path of [...all.map((name) => `docs/${name}.md`), ...migrating]) {
-    const last = pageAt(path).trim().split('\n\n').at(-1) ?? ''
-    expect([path, last]).toEqual([path, expect.stringMatching(/^The next page is \[[^\]]+\]\([^)]+\.md\)/)])
+describe('the next page', () => {
+  const lastOf = (path: string) => pageAt(path).trim().split('\n\n').at(-1) ?? ''
+  const nextOf = (path: string) => {
+    const [, target = ''] = /^The next page is \[[^\]]+\]\(([^)]+\.md)\)/.exec(lastOf(path)) ?? []
+    return target === '' ? undefined : join(dirname(path), target)
+  }
+
+  test('is named at the end of each page', () => {
+    const without = [...pages.keys()].filter((path) => path !== 'README.md' && nextOf(path) === undefined)
+    expect(without).toEqual([])
+  })
+
+  test('leads from the code flow through every page of docs/, each once, to the README', () => {
+    const way: string[] = []
+    for (let path = 'docs/code-flow.md'; path !== 'README.md' && !way.includes(path); path = nextOf(path) ?? '') way.push(path)
+    const all = [...pages.keys()].filter((path) => /^docs\/[^/]+$/.test(path))
+    expect(way.toSorted()).toEqual(all.toSorted())
+    expect(nextOf(way.at(-1) ?? '')).toBe('README.md')
+  })
+})
+
+test('each page of docs/ begins with a code block, a table or a drawing, after a sentence at most', () => {
+  const exempt = ['docs/behaviour.md', 'docs/glossary.md']
+  for (const [path, page] of pages) {
+    if (!/^docs\/[^/]+$/.test(path) || exempt.includes(path)) continue
+    const [, first = '', second = ''] = page.split('\n\n')
+    expect([path, /^(?:```|!\[|\|)/.test(first) || /^(?:```|!\[|\|)/.test(second)]).toEqual([path, true])
   }
 })

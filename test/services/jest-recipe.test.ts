@@ -1,4 +1,4 @@
-/** The recipe of the README for Jest in CommonJS mode, run by Jest and ts-jest in a project that has the package installed. Needs `dist`. */
+/** The recipe of docs/testing-your-app.md for Jest in CommonJS mode, run by Jest and ts-jest in a project that has the package installed. Needs `dist`. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const recipe = /^```js\n([^`]*transformIgnorePatterns[^`]*)^```$/m.exec(readme)?.[1] ?? ''
+const page = readFileSync(join(root, 'docs/testing-your-app.md'), 'utf8')
+const recipe = /^```js\n([^`]*transformIgnorePatterns[^`]*)^```$/m.exec(page)?.[1] ?? ''
 /** Copied: Jest goes by the real path, which has to be in node_modules of the project. */
 const copied = ['nanoid', 'jose']
 const linked = ['basic-auth', 'body-parser', 'typescript', 'ts-jest', '@types/node', '@jest/globals']
@@ -55,7 +55,7 @@ async function jest(configuration: string): Promise<string> {
   )
 }
 
-test('V5 the recipe of the README for Jest lets a test in CommonJS mode use the package', async () => {
+test('V5 the recipe of the page about tests for Jest lets a test in CommonJS mode use the package', async () => {
   expect(recipe).toContain('ts-jest')
   expect(await jest(recipe)).toMatch(/^Tests: +1 passed, 1 total$/m)
 }, 240_000)

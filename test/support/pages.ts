@@ -45,6 +45,30 @@ export function tableOf(page: string, heading: string): string[][] {
   return rowsOf(page.split(/^#{2,3} /m).find((text) => text.startsWith(`${heading}\n`)) ?? '')
 }
 
+/** The place of a heading in a link. */
+export function slugOf(heading: string): string {
+  return `#${heading
+    .toLowerCase()
+    .replaceAll(/[^\w -]/g, '')
+    .replaceAll(' ', '-')}`
+}
+
+/** A page without its code blocks. */
+function proseOf(page: string): string {
+  return page.replaceAll(/^```[^]*?^```$/gm, '')
+}
+
+/** The places of all headings of a page. */
+export function headingsOf(page: string): string[] {
+  return [...proseOf(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => slugOf(heading))
+}
+
+/** The links of a page: the file or address, empty for the page itself, and the place in it. */
+export function linksOf(page: string): { readonly target: string; readonly hash: string }[] {
+  const links = [...proseOf(page).matchAll(/\]\(([^)\s#]*)(#[^)\s]*)?\)/g)]
+  return links.map(([, target = '', hash = '']) => ({ target, hash }))
+}
+
 export function unquoted(cell: string | undefined): string {
   return (cell ?? '').replaceAll('`', '')
 }
