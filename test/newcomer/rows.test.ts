@@ -114,7 +114,7 @@ describe('the pages', () => {
 
   test('V31 the place to come back to stays in the session, and is in no URL of a login', async () => {
     for (const code of blocks) expect(code).not.toMatch(/redirect\([^)]*\?\w+=\$\{encodeURIComponent\(request\.url/)
-    const [server = ''] = blocks.filter((code) => code.includes('req.session.back = request.url'))
+    const [server = ''] = blocks.filter((code) => code.includes('req.session.back = request.url') && code.includes('registration: true'))
     const session: { back?: string } = {}
     const app = express()
     app.set('trust proxy', true).use((req, _res, next) => {
