@@ -6,8 +6,8 @@
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { digestOfSecret } from './client-secrets.js'
-import { didYouMean } from './option-checks.js'
+import { digestOfSecret } from './clients/secrets.js'
+import { didYouMean } from './option-checks/reader.js'
 import { randomText, secretSize } from './secrets.js'
 import { postgresSchema, sqliteSchema, tableNames } from './stores/schema.js'
 

@@ -2,11 +2,11 @@
  * What a server has around it, for the configuration of OAuth 2 and the one of OAuth 1: its clock, its warnings, its store, and whether plain http is allowed.
  */
 import { ConfigurationError } from './errors.js'
-import type { Emit } from './events.js'
-import { assertObject, type OptionReader, type Unchecked } from './option-checks.js'
+import type { Emit } from './events/events.js'
+import { assertObject, type OptionReader, type Unchecked } from './option-checks/reader.js'
 import { memoryStore } from './stores/memory.js'
 import type { Store } from './stores/store.js'
-import { valueAdvice } from './value-advice.js'
+import { valueAdvice } from './option-checks/value-advice.js'
 
 /** Prints one line for the deployer, and tells it as an event. Each text once. */
 export type Warn = (message: string) => void

@@ -4,7 +4,7 @@
  * It is an entry of its own because it changes a global type, which an application decides for itself. At run time it does nothing.
  */
 // Under another name: with @types/passport the namespace has an AuthInfo of its own.
-import type { AuthInfo as TokenInfo } from './handlers.js'
+import type { AuthInfo as TokenInfo } from './node/handlers.js'
 
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- @types/express, 4 and 5, has this interface for others to extend

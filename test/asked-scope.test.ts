@@ -10,10 +10,10 @@ import {
   type ClientMetadata,
   type ServerOptions,
 } from '../src/index.js'
-import { configure } from '../src/configuration.js'
-import { createPushedAuthorizationResponse } from '../src/endpoints/pushed-authorization.js'
-import { readAuthorizationRequest } from '../src/endpoints/authorization-request.js'
-import { readQuery } from '../src/protocol.js'
+import { configure } from '../src/configuration/configure.js'
+import { createPushedAuthorizationResponse } from '../src/endpoints/authorization/pushed.js'
+import { readAuthorizationRequest } from '../src/endpoints/authorization/request.js'
+import { readQuery } from '../src/http/message.js'
 import { basic, code_challenge, exchange, formRequest, machine, redirect_uri, testServer, web, type TestServer } from './support/server.js'
 import { issuer, p256 } from './support/tokens.js'
 

@@ -1,8 +1,9 @@
 /** The stored form of an Authorization: there and back again, and what is not understood. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import type { Authorization, JsonObject } from '../src/authorization.js'
-import { fromRecord, toRecord, UnreadableRecord } from '../src/stores/authorization-record.js'
+import type { Authorization } from '../src/authorization/authorization.js'
+import type { JsonObject } from '../src/json.js'
+import { fromRecord, toRecord, UnreadableRecord } from '../src/authorization/record.js'
 import type { StoredRecord } from '../src/stores/store.js'
 
 const text = fc.string({ minLength: 1 })

@@ -17,8 +17,8 @@ import {
   type AuthorizationCode,
   type OpaqueAccessToken,
   type RefreshToken,
-} from '../src/authorization.js'
-import { newRefreshTokenText, parseRefreshToken } from '../src/credentials.js'
+} from '../src/authorization/authorization.js'
+import { newRefreshTokenText, parseRefreshToken } from '../src/authorization/credentials.js'
 import { sha256 } from '../src/secrets.js'
 import { basic, web } from './support/server.js'
 import { authorizationOf, isActive, storedServer } from './support/stored.js'

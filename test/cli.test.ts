@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createTokenResponse, jwt } from '../src/index.js'
-import { isSecretHash } from '../src/client-secrets.js'
+import { isSecretHash } from '../src/clients/secrets.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))

@@ -16,9 +16,9 @@ import {
   type Store,
 } from '../src/index.js'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { digestOfSecret } from '../src/client-secrets.js'
-import { configure } from '../src/configuration.js'
-import { readStrangerMetadata } from '../src/stranger-metadata.js'
+import { digestOfSecret } from '../src/clients/secrets.js'
+import { configure } from '../src/configuration/configure.js'
+import { readStrangerMetadata } from '../src/clients/stranger-metadata.js'
 import { basic, exchange, machine, redirect_uri, start, testServer, web, type TestServer } from './support/server.js'
 import { describeWith, openPostgres } from './support/services.js'
 import { invalidGrant, reasons, serverOfStoredClients } from './support/stored.js'

@@ -15,7 +15,7 @@ import {
   type ServerOptions,
   type Store,
 } from '../src/index.js'
-import { configure } from '../src/configuration.js'
+import { configure } from '../src/configuration/configure.js'
 import { basic, formRequest, machine, testServer } from './support/server.js'
 import { serverOfStoredClients } from './support/stored.js'
 

@@ -1,7 +1,7 @@
 /** Secrets at rest, and what a refusal gives away: rows C5 (options), C6, C7 and C8. */
 import { describe, expect, it } from '@jest/globals'
 import { inspect } from 'node:util'
-import { createClientRegistry } from '../src/client-registry.js'
+import { createClientRegistry } from '../src/clients/registry.js'
 import { authenticateClient, type ClientAuthenticationMethod } from '../src/client-authentication/method.js'
 import { ConfigurationError, hashClientSecret, type ClientMetadata, type ClientSecret } from '../src/index.js'
 import { basic, native, redirect_uri, start, testServer, type JsonResponse } from './support/server.js'

@@ -1,7 +1,7 @@
 /** base64url and JSON, read strictly: one text for some bytes, and nothing else. */
 import { describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { decodeBase64url, decodeObject, decodeUtf8, encodeJson, parseObject } from '../src/compact-serialization.js'
+import { decodeBase64url, decodeObject, decodeUtf8, encodeJson, parseObject } from '../src/jose/compact-serialization.js'
 
 describe('decodeBase64url', () => {
   test('F2 RFC 7515 C: the example with both characters that base64 has not', () => {

@@ -198,7 +198,7 @@ describe('every type in a literal flow', () => {
   test('R5 no type is left out', () => {
     const shown = flows.flatMap(({ events }) => events.map(({ type }) => type))
     expect(new Set([...shown, 'store.filling', 'store.swept', 'record.unreadable'])).toEqual(
-      new Set(sourceUnion('src/events.ts', 'EventType')),
+      new Set(sourceUnion('src/events/events.ts', 'EventType')),
     )
   })
 

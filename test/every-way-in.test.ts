@@ -14,9 +14,9 @@ import {
   type ProtocolResponse,
   type ServerOptions,
 } from '../src/index.js'
-import { createPushedAuthorizationResponse } from '../src/endpoints/pushed-authorization.js'
+import { createPushedAuthorizationResponse } from '../src/endpoints/authorization/pushed.js'
 import { createRegistrationResponse, readRegistrationRules } from '../src/endpoints/registration.js'
-import { configure } from '../src/configuration.js'
+import { configure } from '../src/configuration/configure.js'
 import { authorizePath, asked, startSite, type Site } from './server/site.js'
 import { basic, formRequest, machine, parsed, redirect_uri } from './support/server.js'
 import { Resources } from './support/wire.js'

@@ -13,8 +13,8 @@ import {
   type FailureCounter,
   type ServerOptions,
 } from '../src/index.js'
-import { createFailureCounter, withinFailureLimit } from '../src/failed-authentication.js'
-import { inLine } from '../src/slow-hash-line.js'
+import { createFailureCounter, withinFailureLimit } from '../src/limits/failed-authentication.js'
+import { inLine } from '../src/clients/slow-hash-line.js'
 import { basic, exchange, formRequest, machine, native, parsed, testServer, web } from './support/server.js'
 
 const address = '203.0.113.9'

@@ -9,7 +9,7 @@ import {
   type FailureCounter,
   type ServerOptions,
 } from '../src/index.js'
-import { createFailureCounter } from '../src/failed-authentication.js'
+import { createFailureCounter } from '../src/limits/failed-authentication.js'
 import { basic, formRequest, machine, parsed, start, testServer, web } from './support/server.js'
 
 const wrong = { ...machine, client_secret: 'wrong' }

@@ -3,9 +3,9 @@ import { describe, expect, test } from '@jest/globals'
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { compactDecrypt, CompactEncrypt } from 'jose'
-import { readEncryptionKeys, type EncryptionKey } from '../src/encryption-keys.js'
-import { decryptByAgreement, encryptByAgreement } from '../src/jose.js'
-import { decryptJwe, jweEncrypter } from '../src/jwe.js'
+import { readEncryptionKeys, type EncryptionKey } from '../src/jose/encryption-keys.js'
+import { decryptByAgreement, encryptByAgreement } from '../src/jose/key-agreement.js'
+import { decryptJwe, jweEncrypter } from '../src/jose/jwe.js'
 import { base64url } from './support/tokens.js'
 
 const pairs = { 'P-256': generateKeyPairSync('ec', { namedCurve: 'P-256' }), X25519: generateKeyPairSync('x25519') } as const
@@ -77,7 +77,7 @@ describe.each(['P-256', 'X25519'] as const)('ECDH-ES+A256KW on %s', (curve) => {
 test('I7 members of the ephemeral key that WebCrypto does not take are refused as well, and nothing is thrown', () => {
   // In a process of its own: Jest has a TypeError of its own, which those of WebCrypto are not.
   const script = `
-    import { decryptByAgreement, encryptByAgreement } from ${JSON.stringify(new URL('../dist/jose.js', import.meta.url))}
+    import { decryptByAgreement, encryptByAgreement } from ${JSON.stringify(new URL('../dist/jose/key-agreement.js', import.meta.url))}
     import { generateKeyPairSync } from 'node:crypto'
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const [head, ...rest] = (await encryptByAgreement('text', publicKey, { kid: 'k', typ: 'at+jwt' })).split('.')

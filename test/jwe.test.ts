@@ -2,8 +2,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import { compactDecrypt, CompactEncrypt } from 'jose'
-import { readEncryptionKeys, type EncryptionAlgorithm } from '../src/encryption-keys.js'
-import { decryptJwe, jweEncrypter, openContent, unwrapKey, wrapKey } from '../src/jwe.js'
+import { readEncryptionKeys, type EncryptionAlgorithm } from '../src/jose/encryption-keys.js'
+import { decryptJwe, jweEncrypter, openContent, unwrapKey, wrapKey } from '../src/jose/jwe.js'
 import { base64url } from './support/tokens.js'
 
 const bytes = randomBytes(32)

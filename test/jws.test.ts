@@ -1,9 +1,9 @@
 /** JWS in compact form: the vectors of the RFCs, what the key is asked for, and what is not a token whatever the key. */
 import { describe, expect, test } from '@jest/globals'
 import { createPublicKey, generateKeyPairSync, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { isSignatureOf, jwsSigner, signatureOf, verifyJws as verifyKnowing, type VerificationKey } from '../src/jws.js'
-import { KnownSignatures } from '../src/known-signatures.js'
-import { readSigningKeys, type SigningKeyOptions } from '../src/signing-keys.js'
+import { isSignatureOf, jwsSigner, signatureOf, verifyJws as verifyKnowing, type VerificationKey } from '../src/jose/jws.js'
+import { KnownSignatures } from '../src/jose/verified-tokens.js'
+import { readSigningKeys, type SigningKeyOptions } from '../src/jose/signing-keys.js'
 import { base64url, decoded, ed25519, jwk, p256, rsa, signed, signatureOf as foreignSignature } from './support/tokens.js'
 
 const keyOf = (options: SigningKeyOptions) => readSigningKeys([options], 'x').active

@@ -2,9 +2,9 @@
 import { expect, test } from '@jest/globals'
 import { generateKeyPairSync } from 'node:crypto'
 import { jwt } from '../src/index.js'
-import { jwsSigner, verifyJws } from '../src/jws.js'
-import { KnownSignatures } from '../src/known-signatures.js'
-import { readSigningKeys } from '../src/signing-keys.js'
+import { jwsSigner, verifyJws } from '../src/jose/jws.js'
+import { KnownSignatures } from '../src/jose/verified-tokens.js'
+import { readSigningKeys } from '../src/jose/signing-keys.js'
 import { jwtServer, statusOf } from './support/tokens.js'
 
 const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey

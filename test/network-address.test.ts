@@ -1,6 +1,6 @@
 /** Which addresses count as one network. */
 import { describe, expect, it } from '@jest/globals'
-import { networkOf } from '../src/network-address.js'
+import { networkOf } from '../src/http/network-address.js'
 
 describe('networkOf', () => {
   it.each([

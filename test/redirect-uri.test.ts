@@ -1,7 +1,7 @@
 /** Redirection URIs: what may be registered, and what matches a registered one. Rows G1, N5 and M8, as far as they are about the text. */
 import { describe, expect, it } from '@jest/globals'
 import { ConfigurationError, memoryStore, saveClient, tokenHandler } from '../src/index.js'
-import { isRegisteredRedirectUri, isWebPage, redirectUriFault, usualPrivateUseSchemes } from '../src/redirect-uri.js'
+import { isRegisteredRedirectUri, isWebPage, redirectUriFault, usualPrivateUseSchemes } from '../src/clients/redirect-uri.js'
 import { testServer, web } from './support/server.js'
 
 const strangers = new Set(usualPrivateUseSchemes)

@@ -1,7 +1,7 @@
 /** After a backup was restored: what the option `notBefore` refuses of all that tells its own age, and with which words. Rows OP18. */
 import { describe, expect, test } from '@jest/globals'
-import { configure } from '../src/configuration.js'
-import { createPushedAuthorizationResponse, openPushedRequest } from '../src/endpoints/pushed-authorization.js'
+import { configure } from '../src/configuration/configure.js'
+import { createPushedAuthorizationResponse, openPushedRequest } from '../src/endpoints/authorization/pushed.js'
 import { createRegistrationResponse, readRegistrationRules } from '../src/endpoints/registration.js'
 import { issueAuthorizationCode, memoryStore, registrationHandler, type ServerOptions } from '../src/index.js'
 import { createAccessTokenResponse, findTemporaryCredentials } from '../src/oauth1/index.js'

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import type { ClientMetadata, ServerOptions } from '../src/index.js'
-import { formatScope, grantableScope, intersectScope, isScopeToken, isWithinScope, parseScope } from '../src/scope.js'
+import { formatScope, grantableScope, intersectScope, isScopeToken, isWithinScope, parseScope } from '../src/authorization/scope.js'
 import { basic, machine, testServer } from './support/server.js'
 import { invalidScope } from './support/stored.js'
 

@@ -1,7 +1,7 @@
 /** Room that strangers share: bounded in all, and nobody's to take from the others. */
 import { describe, expect, it } from '@jest/globals'
 import { TemporarilyUnavailable } from '../src/errors.js'
-import { SharedRoom } from '../src/shared-room.js'
+import { SharedRoom } from '../src/limits/shared-room.js'
 
 const size = 10_000_000
 

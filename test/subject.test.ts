@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { memoryStore, password } from 'oauth2-token-handler'
 import { authorizeTemporaryCredentials } from 'oauth2-token-handler/oauth1'
-import { isSubject } from '../src/subject.js'
+import { isSubject } from '../src/option-checks/subject.js'
 import { formOf, initiate, oauth1Server } from './oauth1/support.js'
 import { basic, exchange, testServer, web } from './support/server.js'
 import { describeWith, openPostgres } from './support/services.js'

@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { scryptSync } from 'node:crypto'
 import { hashClientSecret, type ClientMetadata } from '../src/index.js'
-import { isRememberedSecret, rememberSecret } from '../src/verified-secrets.js'
+import { isRememberedSecret, rememberSecret } from '../src/clients/verified-secrets.js'
 import { basic, start, testServer } from './support/server.js'
 
 const grant_type = 'client_credentials'

@@ -13,7 +13,7 @@ import {
   type Handler,
   type HostRequest,
 } from '../src/index.js'
-import { trimmed } from '../src/protocol.js'
+import { trimmed } from '../src/http/message.js'
 import { generateKeyPairSync } from 'node:crypto'
 import { formType } from './support/requests.js'
 import { basic, machine, testServer, web } from './support/server.js'

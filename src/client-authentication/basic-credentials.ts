@@ -5,7 +5,7 @@
  * `client_id` in the body does, and proves nothing.
  */
 import { parse } from 'basic-auth'
-import { decodeFormText, headerValue, type HeaderFields } from '../protocol.js'
+import { decodeFormText, headerValue, type HeaderFields } from '../http/message.js'
 
 /** Id and secret; the secret as it was sent, and decoded where that differs. */
 export interface BasicCredentials {

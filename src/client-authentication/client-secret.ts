@@ -3,7 +3,7 @@
  *
  * @see RFC 6749 §2.3.1
  */
-import { verifySecret } from '../client-secrets.js'
+import { verifySecret } from '../clients/secrets.js'
 import { InvalidClient } from '../errors.js'
 import { basicCredentials, isWithoutSecret } from './basic-credentials.js'
 import type { ClientAuthenticationMethod } from './method.js'

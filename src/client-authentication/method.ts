@@ -7,14 +7,14 @@
  * 3. The method verifies, always. Unknown, disabled, wrong secret, wrong method: one answer for all.
  */
 import { whenThere, type Awaitable } from '../awaitable.js'
-import type { LookUpRequest } from '../client-cache.js'
-import { isClientId, type Client } from '../clients.js'
+import type { LookUpRequest } from '../clients/cache.js'
+import { isClientId, type Client } from '../clients/client.js'
 import { InvalidClient, InvalidRequest, type OAuthErrorDetails } from '../errors.js'
-import type { JsonWebKey } from '../jwk.js'
-import { headerValues, type Context, type HeaderFields, type Parameters } from '../protocol.js'
+import type { JsonWebKey } from '../jose/jwk.js'
+import { headerValues, type Context, type HeaderFields, type Parameters } from '../http/message.js'
 import { randomText, Redacted, secretSize } from '../secrets.js'
-import { digestOfSecret, isSlowHash, minGeneratedSize } from '../client-secrets.js'
-import { namingClient, rememberRefused, withinFailureLimit, type FailureCounter } from '../failed-authentication.js'
+import { digestOfSecret, isSlowHash, minGeneratedSize } from '../clients/secrets.js'
+import { namingClient, rememberRefused, withinFailureLimit, type FailureCounter } from '../limits/failed-authentication.js'
 
 /** Where credentials of a client may stand. */
 export interface ClientAuthenticationRequest {

@@ -3,7 +3,7 @@
  *
  * @see RFC 6749 §3.2.1, RFC 7591 §2
  */
-import { headerValue } from '../protocol.js'
+import { headerValue } from '../http/message.js'
 import { basicCredentials, isWithoutSecret } from './basic-credentials.js'
 import type { ClientAuthenticationMethod } from './method.js'
 

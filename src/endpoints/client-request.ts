@@ -3,14 +3,14 @@
  *
  *   assertTransport → readForm → authenticateClient → answer
  */
-import { assertAvailable } from '../availability.js'
+import { assertAvailable } from '../http/availability.js'
 import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
 import { authenticateClient } from '../client-authentication/method.js'
-import type { Client } from '../clients.js'
-import type { Configuration } from '../configuration.js'
+import type { Client } from '../clients/client.js'
+import type { Configuration } from '../configuration/configure.js'
 import { toOAuthError, type OAuthError } from '../errors.js'
-import { startTime } from '../events.js'
-import { assertNoForeignPage } from '../foreign-page.js'
+import { startTime } from '../events/events.js'
+import { assertNoForeignPage } from '../http/foreign-page.js'
 import {
   assertTransport,
   readForm,
@@ -20,7 +20,7 @@ import {
   type Parameters,
   type ProtocolRequest,
   type ProtocolResponse,
-} from '../protocol.js'
+} from '../http/message.js'
 
 /** A well-formed request, and the client that sent it. */
 export interface ClientRequest {

@@ -7,13 +7,13 @@
  * 3. The check takes no place in the line of the store's calls and waits for none: traffic, which fills that line, must not take a process that works out
  *    of service. It is one call, bounded by `storeTimeout`; one that hangs keeps the next from being sent for ten times as long.
  */
-import { assertAvailable } from '../availability.js'
-import { configure, type Configuration } from '../configuration.js'
+import { assertAvailable } from '../http/availability.js'
+import { configure, type Configuration } from '../configuration/configure.js'
 import { toOAuthError } from '../errors.js'
-import type { ServerOptions } from '../options.js'
-import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { measured, StoreTimeout } from '../store-calls.js'
-import { withinTime } from '../within-time.js'
+import type { ServerOptions } from '../configuration/options.js'
+import { jsonResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../http/message.js'
+import { measured, StoreTimeout } from '../events/store-calls.js'
+import { withinTime } from '../time-limit.js'
 import { isRead, notRead } from './jwks.js'
 
 const second = 1000

@@ -4,12 +4,12 @@
  * The answer may be cached for `maxAge` seconds: as long as that, a key has to be published before it signs, and a key that was removed
  * may still be accepted elsewhere.
  */
-import { configure } from '../configuration.js'
+import { configure } from '../configuration/configure.js'
 import { ConfigurationError, InvalidRequest } from '../errors.js'
-import { assertKnownKeys, OptionReader, type Unchecked } from '../option-checks.js'
-import type { ServerOptions } from '../options.js'
-import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { receivedRequest } from '../received-request.js'
+import { assertKnownKeys, OptionReader, type Unchecked } from '../option-checks/reader.js'
+import type { ServerOptions } from '../configuration/options.js'
+import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../http/message.js'
+import { receivedRequest } from '../http/received-request.js'
 
 /** Options of a document that may be cached. */
 export interface CacheOptions {

@@ -5,14 +5,14 @@
  * with the same options, or when its place is said in the option `endpoints`: there a server for machines alone can name an authorization endpoint
  * too, since one client insists on it.
  */
-import { jsonCopy, type JsonObject } from '../authorization.js'
-import { configure, type Configuration } from '../configuration.js'
+import { jsonCopy, type JsonObject } from '../json.js'
+import { configure, type Configuration } from '../configuration/configure.js'
 import { ConfigurationError } from '../errors.js'
-import { assertKnownKeys, assertObject } from '../option-checks.js'
-import type { ServerOptions } from '../options.js'
-import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { receivedRequest } from '../received-request.js'
-import { offlineAccess } from '../scope.js'
+import { assertKnownKeys, assertObject } from '../option-checks/reader.js'
+import type { ServerOptions } from '../configuration/options.js'
+import { cacheableResponse, renderError, type ProtocolRequest, type ProtocolResponse } from '../http/message.js'
+import { receivedRequest } from '../http/received-request.js'
+import { offlineAccess } from '../authorization/scope.js'
 import { isRead, notRead, readMaxAge, type CacheOptions } from './jwks.js'
 
 /** Options of the metadata. */

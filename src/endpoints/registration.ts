@@ -4,14 +4,14 @@
  * Off unless it is mounted. What is not known is dropped, what is refused says why, the secret is shown once and stored as its hash.
  * A client that nobody has authorised within `unusedClientLifetime` is forgotten, and `client_secret_expires_at` says so; one that was authorised stays.
  */
-import type { ClientMetadata, StoredClient } from '../clients.js'
-import { assertClientFitsServer, readClient } from '../clients.js'
-import { configure, type Configuration } from '../configuration.js'
+import type { ClientMetadata, StoredClient } from '../clients/client.js'
+import { assertClientFitsServer, readClient } from '../clients/client.js'
+import { configure, type Configuration } from '../configuration/configure.js'
 import { ConfigurationError, InvalidRequest, OAuthError, ServerError } from '../errors.js'
-import { countAgainstLimit, createFailureCounter, type FailureCounter } from '../failed-authentication.js'
-import { hashClientSecret } from '../client-secrets.js'
-import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from '../option-checks.js'
-import type { ServerOptions } from '../options.js'
+import { countAgainstLimit, createFailureCounter, type FailureCounter } from '../limits/failed-authentication.js'
+import { hashClientSecret } from '../clients/secrets.js'
+import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from '../option-checks/reader.js'
+import type { ServerOptions } from '../configuration/options.js'
 import {
   bodyTooLarge,
   headerValue,
@@ -21,11 +21,11 @@ import {
   type Context,
   type ProtocolRequest,
   type ProtocolResponse,
-} from '../protocol.js'
-import { formatScope, intersectScope, isWithinScope } from '../scope.js'
+} from '../http/message.js'
+import { formatScope, intersectScope, isWithinScope } from '../authorization/scope.js'
 import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
-import { MetadataFault, readStrangerMetadata, type StrangerMetadata } from '../stranger-metadata.js'
-import { lateCallback, withinTime } from '../within-time.js'
+import { MetadataFault, readStrangerMetadata, type StrangerMetadata } from '../clients/stranger-metadata.js'
+import { lateCallback, withinTime } from '../time-limit.js'
 import { reportRefusal } from './client-request.js'
 
 /** Options of `registrationHandler`. */

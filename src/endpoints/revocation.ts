@@ -4,15 +4,15 @@
  * A refresh token takes its whole Authorization with it, an access token only itself. An unknown token and somebody else's are
  * answered 200 and nothing happens; a revocation that was not written is never answered 200.
  */
-import { isTokenLive, withoutAccessToken, withRevocation, withRevokedToken, type Authorization } from '../authorization.js'
-import type { Client } from '../clients.js'
-import { configure, type Configuration } from '../configuration.js'
-import { wasIssuedWith, type RefreshTokenText } from '../credentials.js'
+import { isTokenLive, withoutAccessToken, withRevocation, withRevokedToken, type Authorization } from '../authorization/authorization.js'
+import type { Client } from '../clients/client.js'
+import { configure, type Configuration } from '../configuration/configure.js'
+import { wasIssuedWith, type RefreshTokenText } from '../authorization/credentials.js'
 import { InvalidRequest, OAuthError } from '../errors.js'
-import type { EventType } from '../events.js'
-import type { ServerOptions } from '../options.js'
-import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../protocol.js'
-import { receivedRequest } from '../received-request.js'
+import type { EventType } from '../events/events.js'
+import type { ServerOptions } from '../configuration/options.js'
+import { jsonResponse, type ProtocolRequest, type ProtocolResponse } from '../http/message.js'
+import { receivedRequest } from '../http/received-request.js'
 import { sha256 } from '../secrets.js'
 import type { SelfContainedReading } from '../tokens/access-token.js'
 import { identifyAccessToken, identifyRefreshToken, opaqueToken, revokedTokens } from '../tokens/read.js'

@@ -7,10 +7,10 @@
  *    the same Authorization. Else it follows.
  */
 import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
-import type { LookUpRequest } from '../client-cache.js'
-import { clientFault } from '../client-standing.js'
-import { isClientId, type Client } from '../clients.js'
-import type { Configuration } from '../configuration.js'
+import type { LookUpRequest } from '../clients/cache.js'
+import { clientFault } from '../clients/standing.js'
+import { isClientId, type Client } from '../clients/client.js'
+import type { Configuration } from '../configuration/configure.js'
 import type { AccessTokenReading } from '../tokens/access-token.js'
 import { readAccessToken, type ActiveAccessToken } from '../tokens/read.js'
 

@@ -9,10 +9,10 @@
  *
  * @see RFC 6749 §4.1.3, RFC 7636 §4.5, §4.6
  */
-import { withCodeBurnt, withCodeUsed, withRevocation, type Authorization, type AuthorizationCode } from '../authorization.js'
+import { withCodeBurnt, withCodeUsed, withRevocation, type Authorization, type AuthorizationCode } from '../authorization/authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
-import { assertKnownKeys } from '../option-checks.js'
-import { sentUri } from '../redirect-uri.js'
+import { assertKnownKeys } from '../option-checks/reader.js'
+import { sentUri } from '../clients/redirect-uri.js'
 import { matchesDigest, sha256, equalInConstantTime } from '../secrets.js'
 import type { Grant, GrantDecision, GrantRequest, Refusal } from './grant.js'
 

@@ -3,7 +3,7 @@
  *
  * @see RFC 6749 §4.4
  */
-import { assertKnownKeys } from '../option-checks.js'
+import { assertKnownKeys } from '../option-checks/reader.js'
 import type { Grant } from './grant.js'
 
 /** Options of {@link clientCredentials}. */

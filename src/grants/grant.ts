@@ -4,14 +4,15 @@
  * A grant says what was authorised. It mints nothing, writes nothing and answers nobody; it may be asked twice in one request.
  * What every grant needs (authentication, scope, lifetimes, tokens, the write) is done outside it.
  */
-import type { Authorization, JsonObject, RefreshTokenStep } from '../authorization.js'
-import type { Client } from '../clients.js'
-import type { RefreshTokenText } from '../credentials.js'
+import type { Authorization, RefreshTokenStep } from '../authorization/authorization.js'
+import type { JsonObject } from '../json.js'
+import type { Client } from '../clients/client.js'
+import type { RefreshTokenText } from '../authorization/credentials.js'
 import type { OAuthError } from '../errors.js'
-import type { EventType } from '../events.js'
-import type { Context, Parameters, ReceivedRequest } from '../protocol.js'
-import type { Scope } from '../scope.js'
-import type { SealedAnswer } from '../sealed-answer.js'
+import type { EventType } from '../events/events.js'
+import type { Context, Parameters, ReceivedRequest } from '../http/message.js'
+import type { Scope } from '../authorization/scope.js'
+import type { SealedAnswer } from '../authorization/sealed-answer.js'
 
 /** A `grant_type`, and how a request for it is judged. */
 export interface Grant {

@@ -6,8 +6,8 @@
  * @see RFC 6749 §4.3
  */
 import { ConfigurationError, InvalidGrant, InvalidRequest } from '../errors.js'
-import { assertKnownKeys, assertObject, type Unchecked } from '../option-checks.js'
-import type { Context } from '../protocol.js'
+import { assertKnownKeys, assertObject, type Unchecked } from '../option-checks/reader.js'
+import type { Context } from '../http/message.js'
 import type { Grant } from './grant.js'
 
 /** Options of {@link password}. */

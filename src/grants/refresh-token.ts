@@ -11,10 +11,10 @@
  *
  * @see RFC 6749 §6, RFC 9700 §4.14
  */
-import { refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization.js'
+import { refreshTokenStanding, withRevocation, type Authorization, type RefreshToken } from '../authorization/authorization.js'
 import { InvalidGrant, InvalidRequest } from '../errors.js'
-import { assertKnownKeys } from '../option-checks.js'
-import { unsealAnswer } from '../sealed-answer.js'
+import { assertKnownKeys } from '../option-checks/reader.js'
+import { unsealAnswer } from '../authorization/sealed-answer.js'
 import type { Grant, GrantDecision, GrantRequest } from './grant.js'
 
 /** Options of {@link refreshToken}. */

@@ -6,7 +6,7 @@
  */
 import type { Awaitable } from '../awaitable.js'
 import { AccessDenied, OAuthError, ServerError } from '../errors.js'
-import { lateCallback, withinTime } from '../within-time.js'
+import { lateCallback, withinTime } from '../time-limit.js'
 import { credentialsIdOf, newTokenText } from './credentials.js'
 import type { IssuedTokenCredentials, OAuth1Configuration, OAuth1TokenRequest } from './options.js'
 import { unauthorized } from './responses.js'

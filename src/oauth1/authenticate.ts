@@ -11,9 +11,9 @@
  */
 import { isPromise } from '../awaitable.js'
 import { InvalidRequest } from '../errors.js'
-import { namingClient, rememberRefused, withinFailureLimit } from '../failed-authentication.js'
-import { headerValue, isSecure, type Context, type ProtocolRequest, type ReceivedRequest } from '../protocol.js'
-import { madeBeforeNotBefore } from '../events.js'
+import { namingClient, rememberRefused, withinFailureLimit } from '../limits/failed-authentication.js'
+import { headerValue, isSecure, type Context, type ProtocolRequest, type ReceivedRequest } from '../http/message.js'
+import { madeBeforeNotBefore } from '../events/events.js'
 import { equalInConstantTime, sha256 } from '../secrets.js'
 import type { RegisteredClient } from './clients.js'
 import { isTooOld, type Credentials } from './credentials.js'

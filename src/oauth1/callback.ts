@@ -1,6 +1,6 @@
 /** Callback URIs (RFC 5849 §2.1, §2.2): what may be one, and how the answer is added to it. */
 
-import { presentedUriFault } from '../redirect-uri.js'
+import { presentedUriFault } from '../clients/redirect-uri.js'
 
 /** The callback of a client that cannot be called back: the user carries the verifier. */
 export const outOfBand = 'oob'

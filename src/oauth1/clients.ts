@@ -6,12 +6,12 @@
  */
 import { createPublicKey, KeyObject } from 'node:crypto'
 import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from '../errors.js'
-import type { Emit } from '../events.js'
+import type { Emit } from '../events/events.js'
 import { noteLastRemedy } from '../known-causes.js'
-import { assertKnownKeys, assertObject, kindOf, OptionReader, type Unchecked } from '../option-checks.js'
-import type { Context } from '../protocol.js'
+import { assertKnownKeys, assertObject, kindOf, OptionReader, type Unchecked } from '../option-checks/reader.js'
+import type { Context } from '../http/message.js'
 import { Redacted } from '../secrets.js'
-import { withinTime } from '../within-time.js'
+import { withinTime } from '../time-limit.js'
 import { callbackFault } from './callback.js'
 import type { Sealer } from './sealing.js'
 

@@ -4,7 +4,7 @@
  */
 import { InvalidRequest, TemporarilyUnavailable } from '../errors.js'
 import { sha256 } from '../secrets.js'
-import { assertSubject } from '../subject.js'
+import { assertSubject } from '../option-checks/subject.js'
 import { outOfBand, withQuery } from './callback.js'
 import { isTooOld, revoked, withConsent, type Credentials, type TemporaryCredentials } from './credentials.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'

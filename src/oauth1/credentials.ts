@@ -10,7 +10,7 @@
  * the state, so it is one compare-and-set and works once. All functions here are pure. The record is checked when it is read: what
  * cannot be understood whole is not understood at all.
  */
-import type { JsonObject } from '../authorization.js'
+import type { JsonObject } from '../json.js'
 import { TemporarilyUnavailable } from '../errors.js'
 import { randomText } from '../secrets.js'
 import { recordFormat, type StoredRecord } from '../stores/store.js'

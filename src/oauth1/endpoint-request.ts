@@ -1,6 +1,6 @@
 /** What both credential endpoints accept before they look at credentials: POST and GET, and a form body within the limit. */
 import { InvalidRequest } from '../errors.js'
-import type { ProtocolRequest, ReceivedRequest } from '../protocol.js'
+import type { ProtocolRequest, ReceivedRequest } from '../http/message.js'
 import type { OAuth1Configuration } from './options.js'
 import { readFormBody } from './parameters.js'
 

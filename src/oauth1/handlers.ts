@@ -2,11 +2,11 @@
  * The shell of OAuth 1: handlers for Express, Connect and bare node:http. The only file of oauth1/ that knows `req`, `res` and `next`.
  */
 import type { ServerResponse } from 'node:http'
-import { parsedBody, unreadBody } from '../body.js'
+import { parsedBody, unreadBody } from '../node/body.js'
 import { ConfigurationError } from '../errors.js'
-import { startTime } from '../events.js'
-import { assertKnownKeys, assertObject, OptionReader } from '../option-checks.js'
-import type { ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import { startTime } from '../events/events.js'
+import { assertKnownKeys, assertObject, OptionReader } from '../option-checks/reader.js'
+import type { ProtocolRequest, ProtocolResponse } from '../http/message.js'
 import {
   clientAddress,
   pass,
@@ -19,7 +19,7 @@ import {
   warnOfMissingAddress,
   type WireHead,
   type WireRequest,
-} from '../wire.js'
+} from '../node/wire.js'
 import { configureOAuth1, type OAuth1Configuration, type OAuth1Options } from './options.js'
 import { checkOAuth1, type OAuth1Demand, type OAuth1Info } from './protected-resource.js'
 import { refuse } from './responses.js'

@@ -3,15 +3,15 @@
  *
  * Options are read once. The same object gives the same configuration, so that handlers which share it are one server.
  */
-import { assertOptions } from '../arguments.js'
+import { assertOptions } from '../option-checks/arguments.js'
 import { createWarn, readInsecureTransport, readStore, systemClock, type Warn } from '../environment.js'
 import { ConfigurationError } from '../errors.js'
-import { createEmit, type Emit, type EventListener } from '../events.js'
-import { readFailureLimit, type FailureCounter } from '../failed-authentication.js'
+import { createEmit, type Emit, type EventListener } from '../events/events.js'
+import { readFailureLimit, type FailureCounter } from '../limits/failed-authentication.js'
 import { named } from '../known-causes.js'
-import { assertKnownKeys, didYouMean, OptionReader, type Unchecked } from '../option-checks.js'
-import type { Context } from '../protocol.js'
-import { NamedRoom, SharedRoom } from '../shared-room.js'
+import { assertKnownKeys, didYouMean, OptionReader, type Unchecked } from '../option-checks/reader.js'
+import type { Context } from '../http/message.js'
+import { NamedRoom, SharedRoom } from '../limits/shared-room.js'
 import type { Store } from '../stores/store.js'
 import { createClientLookUp, type ClientLookUp, type FindOAuth1Client, type OAuth1Client } from './clients.js'
 import { Records } from './records.js'

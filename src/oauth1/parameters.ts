@@ -14,7 +14,7 @@ import {
   type Pair,
   type ProtocolRequest,
   type ReceivedRequest,
-} from '../protocol.js'
+} from '../http/message.js'
 
 /** What the parameters are read from; a body that is not a form has no part in it. */
 export type ParameterSources = Pick<ReceivedRequest, 'url' | 'headers' | 'form'>

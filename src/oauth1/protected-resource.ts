@@ -2,7 +2,7 @@
  * The check at a protected resource (RFC 5849 §3): a request signed with token credentials, or with the client's alone (two-legged).
  */
 import { OAuthError } from '../errors.js'
-import type { ProtocolRequest, ReceivedRequest } from '../protocol.js'
+import type { ProtocolRequest, ReceivedRequest } from '../http/message.js'
 import { assertTransport, authenticate } from './authenticate.js'
 import type { OAuth1Configuration } from './options.js'
 import { formPairs, hasFormBody, hasOAuth1Credentials } from './parameters.js'

@@ -8,9 +8,9 @@
 import type { Awaitable } from '../awaitable.js'
 import { ServerError, TemporarilyUnavailable } from '../errors.js'
 import { randomText, sha256 } from '../secrets.js'
-import { measured, StoreTimeout, type StoreVerb } from '../store-calls.js'
+import { measured, StoreTimeout, type StoreVerb } from '../events/store-calls.js'
 import { recordFormat, type RecordKind, type Store, type StoredRecord } from '../stores/store.js'
-import { withinTime } from '../within-time.js'
+import { withinTime } from '../time-limit.js'
 import { credentialsIdOf, fromRecord, recordIdOf, toRecord, type Credentials } from './credentials.js'
 
 /** What the records need to know. */

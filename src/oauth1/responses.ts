@@ -2,7 +2,7 @@
  * Responses in the form of OAuth 1: `application/x-www-form-urlencoded`, and an empty 401 with a challenge (RFC 5849 §3.2).
  */
 import { OAuthError, toOAuthError, type OAuthErrorDetails } from '../errors.js'
-import type { ProtocolResponse } from '../protocol.js'
+import type { ProtocolResponse } from '../http/message.js'
 import type { OAuth1Configuration } from './options.js'
 
 const noStore = Object.freeze({ 'Cache-Control': 'no-store', Pragma: 'no-cache' })

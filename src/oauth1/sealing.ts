@@ -9,7 +9,7 @@
  * is left that was sealed with it. What names a key that is gone cannot be opened any more.
  */
 import { ConfigurationError } from '../errors.js'
-import { kindOf } from '../option-checks.js'
+import { kindOf } from '../option-checks/reader.js'
 import { Redacted, seal, unseal } from '../secrets.js'
 
 /** A server key with its name. */

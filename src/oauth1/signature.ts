@@ -12,7 +12,7 @@
  */
 import { createHmac, verify, type KeyObject } from 'node:crypto'
 import { InvalidRequest } from '../errors.js'
-import type { Pair } from '../protocol.js'
+import type { Pair } from '../http/message.js'
 import { equalInConstantTime, sha256 } from '../secrets.js'
 
 type Algorithm = { readonly kind: 'hmac' | 'rsa'; readonly digest: string } | { readonly kind: 'plaintext' }

@@ -1,10 +1,10 @@
 /**
  * The temporary credentials endpoint (RFC 5849 §2.1): a client says that it wants a user to be asked, and where to send the answer.
  */
-import { assertAvailable } from '../availability.js'
+import { assertAvailable } from '../http/availability.js'
 import { InvalidRequest } from '../errors.js'
-import { startTime } from '../events.js'
-import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import { startTime } from '../events/events.js'
+import type { Context, ProtocolRequest, ProtocolResponse } from '../http/message.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { inTime, tokenText } from './application-rules.js'
 import { assertTransport, claimNonce, identify, type SignedRequest, type UsableStage } from './authenticate.js'

@@ -2,9 +2,9 @@
  * The token credentials endpoint (RFC 5849 §2.3), in the words of OAuth 1.0a the access token endpoint: temporary credentials that a
  * user agreed to, and the verifier, are exchanged for token credentials; once, under any concurrency.
  */
-import { assertAvailable } from '../availability.js'
-import { startTime } from '../events.js'
-import type { Context, ProtocolRequest, ProtocolResponse } from '../protocol.js'
+import { assertAvailable } from '../http/availability.js'
+import { startTime } from '../events/events.js'
+import type { Context, ProtocolRequest, ProtocolResponse } from '../http/message.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
 import { approvedRealms, extraMembers, inTime, tokenText } from './application-rules.js'
 import { assertTransport, authenticate } from './authenticate.js'

@@ -2,7 +2,7 @@
 import { isPromise, type Awaitable } from '../awaitable.js'
 import { TemporarilyUnavailable } from '../errors.js'
 import { noteLastRemedy } from '../known-causes.js'
-import { measured, StoreTimeout, type StoreCall, type StoreVerb } from '../store-calls.js'
+import { measured, StoreTimeout, type StoreCall, type StoreVerb } from '../events/store-calls.js'
 import type { StoreLine } from './line.js'
 import type { Store } from './store.js'
 

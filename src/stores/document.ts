@@ -4,7 +4,7 @@
  * What comes back is checked as if somebody else had written it. What it means is not looked at: a document of a newer format
  * than this release knows is handed on with its number, and refused where it is read.
  */
-import type { JsonObject } from '../authorization.js'
+import type { JsonObject } from '../json.js'
 import { unreadableFormat, type RecordKind, type StoredRecord } from './store.js'
 
 /** What a store returned is not a record. Answered 503; nothing is written over it. */

@@ -5,8 +5,8 @@
  * Expired records really go: they stand in buckets by the time at which they end, each write sweeps a few of the buckets that
  * are due, and a timer that keeps no process alive sweeps the rest.
  */
-import { createEmit, type EventFields } from '../events.js'
-import { assertKnownKeys } from '../option-checks.js'
+import { createEmit, type EventFields } from '../events/events.js'
+import { assertKnownKeys } from '../option-checks/reader.js'
 import type { ListFilter, ScannedKind, ScanPage, Store, StoredRecord } from './store.js'
 
 /** Options of {@link memoryStore}. */
@@ -166,7 +166,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 /** The parts of the store. Each has a quota of its own. */
 type Part = 'tokens' | 'guards' | 'strangers'
 
-/** What has no end of its own is given one that every database can hold: see `client-records.ts`. */
+/** What has no end of its own is given one that every database can hold: see `clients/records.ts`. */
 const never = 253_402_214_400
 
 /**

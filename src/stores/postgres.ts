@@ -12,7 +12,7 @@
  * failover while a synchronous standby exists.
  */
 import { noteRemedy } from '../known-causes.js'
-import { has } from '../value-advice.js'
+import { has } from '../option-checks/value-advice.js'
 import { fromListedRow, fromRow, rangeOfKind, toDocument, type Row } from './document.js'
 import { checkStatement, creationBlock, lookStatement, readCheck, readLook } from './postgres-catalogue.js'
 import { inSchema, missingTable, postgresStatements, tableNames } from './schema.js'

@@ -11,7 +11,7 @@
  *
  * This narrows what a failover can lose; it does not make Redis a consensus system.
  */
-import { assertKnownKeys, assertObject } from '../option-checks.js'
+import { assertKnownKeys, assertObject } from '../option-checks/reader.js'
 import type { SendCommand } from './redis-command.js'
 import { assertWhole } from './upkeep.js'
 

@@ -7,7 +7,7 @@
  * Give the store a connection of its own: a transaction that the application has open there would hold what the store writes.
  */
 import { noteRemedy } from '../known-causes.js'
-import { has } from '../value-advice.js'
+import { has } from '../option-checks/value-advice.js'
 import { fromListedRow, fromRow, rangeOfKind, toDocument, type Row } from './document.js'
 import { missingTable, sqliteColumns, sqliteSchema, tableNames, type TableNames } from './schema.js'
 import type { ListFilter, Store, StoredRecord } from './store.js'

@@ -2,9 +2,9 @@
  * The seam of storage: four verbs over small records, each of them one step in whatever keeps them, and two more that a store may have.
  *
  * A store knows nothing of OAuth. It finds, inserts, and replaces under a condition; that is all the endpoints need to be
- * right under any concurrency. What the records mean is in `authorization-record.ts`; how the verbs are used, in `ledger.ts`.
+ * right under any concurrency. What the records mean is in `authorization/record.ts`; how the verbs are used, in `ledger.ts`.
  */
-import type { JsonObject } from '../authorization.js'
+import type { JsonObject } from '../json.js'
 import type { Awaitable } from '../awaitable.js'
 
 /**

@@ -3,8 +3,8 @@
  * happen, and the comparison of two clocks.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { createEmit, type Emit, type EventListener } from '../events.js'
-import { assertKnownKeys, assertObject } from '../option-checks.js'
+import { createEmit, type Emit, type EventListener } from '../events/events.js'
+import { assertKnownKeys, assertObject } from '../option-checks/reader.js'
 
 /** Options that every durable store has. */
 export interface DurableStoreOptions {

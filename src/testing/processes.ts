@@ -10,7 +10,7 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { extname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { withinTime } from '../within-time.js'
+import { withinTime } from '../time-limit.js'
 import type { ChildMessage, RemoteVerb } from './messages.js'
 import type { Door, Doors, RaceCheck } from './races.js'
 

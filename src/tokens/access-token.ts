@@ -1,11 +1,11 @@
 /**
  * The two seams of access tokens: how one is written (`AccessTokenFormat`) and how one is used (`TokenType`).
  */
-import type { JsonObject } from '../authorization.js'
+import type { JsonObject } from '../json.js'
 import type { Awaitable } from '../awaitable.js'
-import type { Client } from '../clients.js'
-import type { Context, ProtocolRequest } from '../protocol.js'
-import type { Scope } from '../scope.js'
+import type { Client } from '../clients/client.js'
+import type { Context, ProtocolRequest } from '../http/message.js'
+import type { Scope } from '../authorization/scope.js'
 
 /** A token that is about to be written. Instants are whole seconds since the epoch. */
 export interface TokenClaims {

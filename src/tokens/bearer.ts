@@ -3,7 +3,7 @@
  *
  * @see RFC 6750
  */
-import { headerValue } from '../protocol.js'
+import { headerValue } from '../http/message.js'
 import type { TokenType } from './access-token.js'
 
 const bearerScheme = /^ *bearer(?: |$)/i

@@ -3,11 +3,11 @@
  *
  * Static and dynamic claims of the application come first and may replace none of the protected ones.
  */
-import { jsonCopy, type JsonObject } from '../authorization.js'
+import { jsonCopy, type JsonObject } from '../json.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
-import { isAuthorizationId } from '../credentials.js'
+import { isAuthorizationId } from '../authorization/credentials.js'
 import { ConfigurationError, ServerError } from '../errors.js'
-import { formatScope } from '../scope.js'
+import { formatScope } from '../authorization/scope.js'
 import { randomText } from '../secrets.js'
 import type { FormatServer, SelfContainedReading, TokenClaims } from './access-token.js'
 

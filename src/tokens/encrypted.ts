@@ -12,11 +12,11 @@ import {
   type EncryptionKeyInput,
   type EncryptionKeyOptions,
   type EncryptionKeySet,
-} from '../encryption-keys.js'
-import { parseObject } from '../compact-serialization.js'
+} from '../jose/encryption-keys.js'
+import { parseObject } from '../jose/compact-serialization.js'
 import { ConfigurationError } from '../errors.js'
-import { decryptJwe, jweEncrypter } from '../jwe.js'
-import { assertKnownKeys, assertObject } from '../option-checks.js'
+import { decryptJwe, jweEncrypter } from '../jose/jwe.js'
+import { assertKnownKeys, assertObject } from '../option-checks/reader.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
 

@@ -9,25 +9,23 @@
  */
 import {
   covering,
-  jsonCopy,
   withAccessToken,
   withoutExpired,
   withRefreshToken,
   type Authorization,
-  type Json,
-  type JsonObject,
   type RefreshToken,
   type RefreshTokenStep,
-} from '../authorization.js'
+} from '../authorization/authorization.js'
+import { jsonCopy, type Json, type JsonObject } from '../json.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
-import type { Client } from '../clients.js'
+import type { Client } from '../clients/client.js'
 import { ServerError } from '../errors.js'
-import { isTokenText, newRefreshTokenText } from '../credentials.js'
-import type { Context } from '../protocol.js'
-import { formatScope, type Scope } from '../scope.js'
-import { sealAnswer, type SealedAnswer } from '../sealed-answer.js'
+import { isTokenText, newRefreshTokenText } from '../authorization/credentials.js'
+import type { Context } from '../http/message.js'
+import { formatScope, type Scope } from '../authorization/scope.js'
+import { sealAnswer, type SealedAnswer } from '../authorization/sealed-answer.js'
 import { randomText, secretSize, sha256 } from '../secrets.js'
-import type { Alias } from '../stores/ledger.js'
+import type { Alias } from '../authorization/ledger.js'
 import { withMembers } from '../with-members.js'
 import type { AccessTokenFormat, TokenBinding, TokenClaims, TokenType } from './access-token.js'
 import { maxTokenSize } from './read.js'

@@ -8,11 +8,11 @@
  * Such a token lives until it expires, unless the resource server asks the store (`checkRevocation`).
  */
 import { whenThere } from '../awaitable.js'
-import { assertKnownKeys, assertObject } from '../option-checks.js'
+import { assertKnownKeys, assertObject } from '../option-checks/reader.js'
 import { ConfigurationError } from '../errors.js'
-import { jwsSigner, verifyJws } from '../jws.js'
-import { KnownSignatures } from '../known-signatures.js'
-import { readSigningKeys, type KeyInput, type SigningAlgorithm, type SigningKeyOptions } from '../signing-keys.js'
+import { jwsSigner, verifyJws } from '../jose/jws.js'
+import { KnownSignatures } from '../jose/verified-tokens.js'
+import { readSigningKeys, type KeyInput, type SigningAlgorithm, type SigningKeyOptions } from '../jose/signing-keys.js'
 import type { AccessTokenFormat, FormatServer, TokenClaims } from './access-token.js'
 import { assertHasIssuer, readClaims, readClaimsOptions, usualAudience, writeClaims, type ClaimsOptions } from './claims.js'
 

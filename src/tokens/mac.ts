@@ -15,7 +15,7 @@
  * @see draft-hammer-oauth-v2-mac-token-00, draft-ietf-oauth-v2-http-mac-01
  */
 import { createHash, createHmac } from 'node:crypto'
-import { headerValue, type ProtocolRequest } from '../protocol.js'
+import { headerValue, type ProtocolRequest } from '../http/message.js'
 import { equalInConstantTime, randomText, seal, secretSize, sha256, unseal } from '../secrets.js'
 import type { PresentedToken, ResourceSettings, TokenType } from './access-token.js'
 

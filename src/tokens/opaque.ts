@@ -1,9 +1,9 @@
 /**
  * Opaque access tokens: random text that only the server which issued it can look up. Ends the moment it is revoked.
  */
-import { authorizationIdOf, newSecretText } from '../credentials.js'
+import { authorizationIdOf, newSecretText } from '../authorization/credentials.js'
 import { ConfigurationError } from '../errors.js'
-import { assertKnownKeys } from '../option-checks.js'
+import { assertKnownKeys } from '../option-checks/reader.js'
 import type { AccessTokenFormat } from './access-token.js'
 
 /** Options of {@link opaque}. */

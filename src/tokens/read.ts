@@ -5,11 +5,12 @@
  * 2. A reference is looked up in its Authorization: one `get`.
  * 3. Expired, revoked, unknown, another server's: all the same nothing.
  */
-import { findAccessToken, isLive, isTokenLive, type Authorization, type JsonObject } from '../authorization.js'
+import { findAccessToken, isLive, isTokenLive, type Authorization } from '../authorization/authorization.js'
+import type { JsonObject } from '../json.js'
 import { whenThere, type Awaitable } from '../awaitable.js'
-import { parseRefreshToken, type RefreshTokenText } from '../credentials.js'
-import type { Scope } from '../scope.js'
-import type { Ledger } from '../stores/ledger.js'
+import { parseRefreshToken, type RefreshTokenText } from '../authorization/credentials.js'
+import type { Scope } from '../authorization/scope.js'
+import type { Ledger } from '../authorization/ledger.js'
 import type { AccessTokenFormat, AccessTokenReading, SelfContainedReading } from './access-token.js'
 
 /** What reading needs of the server. */

@@ -1,7 +1,7 @@
 /** The authorization code grant: G1 to G3, and what it must not consume (G15). */
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
-import { newSecretText } from '../../src/credentials.js'
+import { newSecretText } from '../../src/authorization/credentials.js'
 import { basic, code_challenge, code_verifier, exchange, native, redirect_uri, start, testServer, web } from '../support/server.js'
 import {
   authorizationOf,

@@ -1,6 +1,6 @@
 /** The refresh token grant: rotation, the sealed retry, and reuse (G5); what it must not consume (G15). */
 import { describe, expect, test } from '@jest/globals'
-import { newRefreshTokenText } from '../../src/credentials.js'
+import { newRefreshTokenText } from '../../src/authorization/credentials.js'
 import type { ServerOptions } from '../../src/index.js'
 import { basic, native, testServer, web } from '../support/server.js'
 import {

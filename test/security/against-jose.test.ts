@@ -6,11 +6,11 @@ import { describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { createCipheriv, createSecretKey, randomBytes } from 'node:crypto'
 import { compactDecrypt, compactVerify } from 'jose'
-import { readEncryptionKeys, type EncryptionAlgorithm, type EncryptionKey } from '../../src/encryption-keys.js'
-import { decryptJwe, jweEncrypter, wrapKey } from '../../src/jwe.js'
-import { jwsSigner, signatureOf, verifyJws } from '../../src/jws.js'
-import { KnownSignatures } from '../../src/known-signatures.js'
-import { readSigningKeys, type SigningKey, type SigningKeyOptions, type SigningKeySet } from '../../src/signing-keys.js'
+import { readEncryptionKeys, type EncryptionAlgorithm, type EncryptionKey } from '../../src/jose/encryption-keys.js'
+import { decryptJwe, jweEncrypter, wrapKey } from '../../src/jose/jwe.js'
+import { jwsSigner, signatureOf, verifyJws } from '../../src/jose/jws.js'
+import { KnownSignatures } from '../../src/jose/verified-tokens.js'
+import { readSigningKeys, type SigningKey, type SigningKeyOptions, type SigningKeySet } from '../../src/jose/signing-keys.js'
 import { base64url, ed25519, p256, rsa } from '../support/tokens.js'
 import { patience, sizes } from './sizes.js'
 
@@ -83,7 +83,7 @@ const content = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)) },
 )
 
-/** What is well-formed for jose and not for us, each with its reason in src/jws.ts, src/jwe.ts or src/compact-serialization.ts. */
+/** What is well-formed for jose and not for us, each with its reason in src/jose/jws.ts, src/jose/jwe.ts or src/jose/compact-serialization.ts. */
 function isOnlyRefusedHere(token: string): boolean {
   const parts = token.split('.')
   // RFC 4648 §3.5, RFC 7515 §2: each part is the one text for its bytes

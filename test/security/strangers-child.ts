@@ -11,8 +11,8 @@ import {
   type Store,
   type StoredRecord,
 } from '../../src/index.js'
-import { configure } from '../../src/configuration.js'
-import { createPushedAuthorizationResponse } from '../../src/endpoints/pushed-authorization.js'
+import { configure } from '../../src/configuration/configure.js'
+import { createPushedAuthorizationResponse } from '../../src/endpoints/authorization/pushed.js'
 import { createRegistrationResponse, readRegistrationRules } from '../../src/endpoints/registration.js'
 import { createTemporaryCredentialsResponse, type OAuth1Options } from '../../src/oauth1/index.js'
 import { configureOAuth1 } from '../../src/oauth1/options.js'

@@ -1,7 +1,7 @@
 /** Clients that are documents about themselves: which are believed, how long, and what their outage does. */
 import { describe, expect, test } from '@jest/globals'
-import { isClientIdUrl, type ClientIdMetadataOptions } from '../../src/client-id-metadata.js'
-import { configure } from '../../src/configuration.js'
+import { isClientIdUrl, type ClientIdMetadataOptions } from '../../src/clients/id-metadata.js'
+import { configure } from '../../src/configuration/configure.js'
 import { clientCredentials, authorizationCode, refreshToken, type ServerOptions } from '../../src/index.js'
 import { exchange, redirect_uri, testServer, type TestServer } from '../support/server.js'
 

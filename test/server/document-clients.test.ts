@@ -1,9 +1,9 @@
 /** Clients that are metadata documents, as strangers use and abuse them: what is kept, what is fetched, who is kept out, and who can stop them. */
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { setTimeout } from 'node:timers/promises'
-import type { ClientIdMetadataOptions } from '../../src/client-id-metadata.js'
-import { configure } from '../../src/configuration.js'
-import { createPushedAuthorizationResponse } from '../../src/endpoints/pushed-authorization.js'
+import type { ClientIdMetadataOptions } from '../../src/clients/id-metadata.js'
+import { configure } from '../../src/configuration/configure.js'
+import { createPushedAuthorizationResponse } from '../../src/endpoints/authorization/pushed.js'
 import {
   deleteClient,
   listAuthorizations,

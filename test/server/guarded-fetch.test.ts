@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import { fetchJson, isPublicAddress, UnfetchableDocument, type FetchedDocument, type FetchSettings } from '../../src/guarded-fetch.js'
+import { fetchJson, isPublicAddress, UnfetchableDocument, type FetchedDocument, type FetchSettings } from '../../src/http/guarded-fetch.js'
 import { certificateAuthority, serveHttps, type HttpsServer } from './https-support.js'
 
 let server: HttpsServer

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fetchJson, UnfetchableDocument } from '../../src/guarded-fetch.js'
-import { addressesOfName } from '../../src/name-lookup.js'
+import { fetchJson, UnfetchableDocument } from '../../src/http/guarded-fetch.js'
+import { addressesOfName } from '../../src/http/name-lookup.js'
 
 const opened: Socket[] = []
 

@@ -2,7 +2,7 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer as createTcpServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
-import { fetchJson, isPublicAddress, UnfetchableDocument } from '../../src/guarded-fetch.js'
+import { fetchJson, isPublicAddress, UnfetchableDocument } from '../../src/http/guarded-fetch.js'
 import { hostCertificate } from './https-support.js'
 
 const time = 250

@@ -1,7 +1,7 @@
 /** What pushed requests make the server remember: how much, for whom, and how long. Row X2. */
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { configure } from '../../src/configuration.js'
-import { createPushedAuthorizationResponse } from '../../src/endpoints/pushed-authorization.js'
+import { configure } from '../../src/configuration/configure.js'
+import { createPushedAuthorizationResponse } from '../../src/endpoints/authorization/pushed.js'
 import { memoryStore, type ServerOptions, type StoredRecord } from '../../src/index.js'
 import { basic, formRequest, machine, native, parsed, redirect_uri, start, testServer, web } from '../support/server.js'
 import { Resources } from '../support/wire.js'

@@ -1,6 +1,6 @@
 /** Registration by strangers: what an answer promises is kept, what says nothing is absent, and nobody takes the room of others. */
 import { describe, expect, test } from '@jest/globals'
-import { configure } from '../../src/configuration.js'
+import { configure } from '../../src/configuration/configure.js'
 import { createRegistrationResponse, readRegistrationRules, type RegistrationOptions } from '../../src/endpoints/registration.js'
 import { memoryStore, registrationHandler, type ServerOptions } from '../../src/index.js'
 import { basic, exchange, parsed, redirect_uri, start, testServer, type JsonResponse, type TestServer } from '../support/server.js'

@@ -1,7 +1,7 @@
 /** Dynamic client registration (RFC 7591), request by request. */
 import { describe, expect, test } from '@jest/globals'
 import { readRegistrationRules, createRegistrationResponse, type RegistrationOptions } from '../../src/endpoints/registration.js'
-import { configure } from '../../src/configuration.js'
+import { configure } from '../../src/configuration/configure.js'
 import {
   clientSecretBasic,
   findClient,

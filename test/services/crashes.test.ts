@@ -2,7 +2,7 @@
 import { describe, expect, jest, test } from '@jest/globals'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Store } from 'oauth2-token-handler'
-import { fromRecord } from '../../src/stores/authorization-record.js'
+import { fromRecord } from '../../src/authorization/record.js'
 import { patience, sizes } from '../security/sizes.js'
 import { basic, exchange, testServer, web, type Form } from '../support/server.js'
 import { postgresBinaries, redisBinary, startOwnPostgres, startOwnRedis, type OwnServer } from '../support/own-servers.js'

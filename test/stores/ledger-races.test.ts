@@ -1,10 +1,10 @@
 /** Requests for one Authorization: they take turns inside a process, and a lost race between processes is decided again. */
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
-import type { Authorization } from '../../src/authorization.js'
+import type { Authorization } from '../../src/authorization/authorization.js'
 import { memoryStore, type Store } from '../../src/index.js'
-import { Ledger } from '../../src/stores/ledger.js'
-import { Turns } from '../../src/stores/turns.js'
+import { Ledger } from '../../src/authorization/ledger.js'
+import { Turns } from '../../src/authorization/turns.js'
 import { basic, exchange, start, testServer, web } from '../support/server.js'
 import { authorizationOf, invalidGrant, isActive } from '../support/stored.js'
 

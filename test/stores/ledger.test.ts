@@ -9,7 +9,7 @@ import {
   type Store,
   type StoredRecord,
 } from '../../src/index.js'
-import { Ledger } from '../../src/stores/ledger.js'
+import { Ledger } from '../../src/authorization/ledger.js'
 import { basic, exchange, machine, start, testServer, web, type TestServer } from '../support/server.js'
 import { authorizationOf, invalidGrant, isActive, recordOf } from '../support/stored.js'
 

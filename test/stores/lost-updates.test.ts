@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { deleteClient, findClient, memoryStore, registrationHandler, saveClient, type ServerOptions, type Store } from '../../src/index.js'
 import { createRegistrationResponse, readRegistrationRules } from '../../src/endpoints/registration.js'
-import { configure } from '../../src/configuration.js'
+import { configure } from '../../src/configuration/configure.js'
 import { parsed, redirect_uri, start } from '../support/server.js'
 import { serverOfStoredClients } from '../support/stored.js'
 

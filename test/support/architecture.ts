@@ -1,12 +1,13 @@
 /**
- * The rules of the house, over any tree of source files: which layer may import which, and what a file may look like.
+ * The rules of the house, over any tree of source files: a folder is a layer, imports point down, and what a file may look like.
  *
- *   index → handlers → endpoints, oauth1 → configuration → workings, presets, strategies → shared parts → seams → ground
+ * 1. A file imports from its own folder and from the floors below, never from its own floor beside it, and never upwards.
+ * 2. A strategy is what `index.ts` or the package exports from a folder of strategies. Only the configuration, the environment and the entries know strategies:
+ *    no strategy imports another, and neither does a part of one.
+ * 3. Two folders import one another in one direction only, and no files make a circle, types included.
+ * 4. Only `node/` knows requests and responses of node:http.
  *
- * A layer follows from the folder. What is exceptional is listed here by name: the seams, the workings (what uses a seam for everybody: the ledger
- * over the stores, the one place that mints and the one that reads), the parts of strategies, the lists of strategies under one name, the entries beside
- * index.ts, the shell, and the files of the configuration. A new file in a folder of strategies is a strategy, which may import its own seam, the parts of
- * its own folder and the ground and nothing else; a new file in `src` itself is ground.
+ * What a rule cannot say is an exception, listed here with its reason.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
@@ -18,84 +19,52 @@ export interface SourceFile {
   readonly text: string
 }
 
-type Layer =
-  | 'index'
-  | 'handlers'
-  | 'endpoint'
-  | 'oauth1'
-  | 'configuration'
-  | 'environment'
-  | 'working'
-  | 'entry'
-  | 'testing'
-  | 'preset'
-  | 'strategy'
-  | 'part'
-  | 'seam'
-  | 'ground'
+/** The floors, the highest first. A folder that is not named here belongs to its parent's floor; a file directly in `src` is ground. */
+export const floors: readonly (readonly string[])[] = [
+  ['index.ts', 'testing.ts', 'cli.ts', 'express.ts'],
+  ['node', 'oauth1', 'testing', 'cli'],
+  ['management'],
+  ['endpoints'],
+  ['configuration'],
+  ['grants', 'client-authentication', 'tokens'],
+  ['clients'],
+  ['authorization'],
+  ['environment.ts'],
+  ['stores', 'jose'],
+  ['limits'],
+  ['http'],
+  ['option-checks', 'events'],
+]
 
-/** The seam of each folder of strategies. */
-export const seams: Readonly<Record<string, string>> = {
-  grants: 'grants/grant.ts',
-  'client-authentication': 'client-authentication/method.ts',
-  tokens: 'tokens/access-token.ts',
-  stores: 'stores/store.ts',
+/** Folders of strategies: one file for each grant, method, format and store. */
+export const strategyRooms = ['grants', 'client-authentication', 'tokens', 'stores']
+
+/** Who may import a strategy: what puts a server together. */
+const composers = ['configuration', 'environment.ts']
+
+/** What a house of its own may share: everything else on the floors below is not for it. */
+const shared: Readonly<Record<string, readonly string[]>> = {
+  // OAuth 1 has rules of its own for parameters, signatures and answers; it shares what has none.
+  oauth1: [
+    'node/body.ts',
+    'node/wire.ts',
+    'grants/grant.ts',
+    'clients/redirect-uri.ts',
+    'environment.ts',
+    'stores',
+    'limits',
+    'http',
+    'option-checks',
+    'events',
+  ],
+  // The contract of stores is for stores of anybody.
+  testing: ['stores'],
 }
-export const workings = [
-  'client-id-metadata.ts', 'stores/authorization-record.ts', 'stores/call.ts', 'stores/client-records.ts', 'stores/ledger.ts', 'stores/line.ts', 'stores/turns.ts',
-  'tokens/issue.ts', 'tokens/read.ts',
-] // prettier-ignore
-/** What several strategies of a folder are made of, or one that is too long for a file. */
-export const parts = [
-  'client-authentication/basic-credentials.ts',
-  'stores/document.ts', 'stores/postgres-catalogue.ts', 'stores/redis-acknowledgement.ts', 'stores/redis-cluster.ts', 'stores/redis-command.ts', 'stores/redis-health.ts', 'stores/redis-scan.ts', 'stores/schema.ts',
-  'stores/server-time.ts', 'stores/upkeep.ts', 'tokens/claims.ts',
-] // prettier-ignore
-/** What people start or import beside index.ts, and nothing here imports. */
-export const entries = ['cli.ts', 'stores/kit.ts', 'testing.ts']
-export const configuration = [
-  'client-registry.ts',
-  'client-sources.ts',
-  'configuration.ts',
-  'lifetimes.ts',
-  'options.ts',
-  'plain-options.ts',
-  'strategy-options.ts',
-]
-/** Clock, warnings and default store, for the configurations of both houses. */
-export const environment = ['environment.ts']
-/** Lists of grants under one name. */
-export const presets = ['presets.ts']
-/** What knows the requests and responses of node:http below the shell: what reads and writes them for both shells, and what asks other servers. */
-export const wire = ['body.ts', 'guarded-fetch.ts', 'mounting.ts', 'name-lookup.ts', 'silent-response.ts', 'unanswered.ts', 'wire.ts']
-/** The shell: what alone knows the request and response of the host. */
-export const shell = [
-  'authorization-handler.ts',
-  'authorization-server.ts',
-  'decide.ts',
-  'express.ts',
-  'handlers.ts',
-  'health-handler.ts',
-  'host.ts',
-  'oauth1/handlers.ts',
-]
 
-const mayImport: Readonly<Record<Layer, readonly Layer[]>> = {
-  index: ['handlers', 'endpoint', 'oauth1', 'configuration', 'working', 'preset', 'strategy', 'part', 'seam', 'ground'],
-  handlers: ['handlers', 'endpoint', 'oauth1', 'configuration', 'ground'],
-  endpoint: ['endpoint', 'configuration', 'working', 'seam', 'ground'],
-  // A house of its own, with the same environment; nothing of the other one's configuration and workings.
-  oauth1: ['oauth1', 'environment', 'strategy', 'seam', 'ground'],
-  configuration: ['configuration', 'environment', 'working', 'strategy', 'seam', 'ground'],
-  environment: ['strategy', 'seam', 'ground'],
-  working: ['working', 'seam', 'ground'],
-  entry: ['testing', 'part', 'seam', 'ground'],
-  testing: ['testing', 'seam', 'ground'],
-  preset: ['strategy', 'seam', 'ground'],
-  strategy: ['part', 'seam', 'ground'],
-  part: ['part', 'seam', 'ground'],
-  seam: ['ground'],
-  ground: ['ground'],
+/** Files that know a request or a response of node:http outside `node/`, and why. */
+export const knowsMessages: Readonly<Record<string, string>> = {
+  'oauth1/handlers.ts': 'the face of OAuth 1',
+  'http/guarded-fetch.ts': 'it is the client of a request, not its server',
 }
 
 const maxLines = 350
@@ -108,8 +77,9 @@ export function readTree(root: string): SourceFile[] {
   return names.map((name) => ({ path: name.replaceAll('\\', '/'), text: readFileSync(join(root, name), 'utf8') }))
 }
 
-/** Every breach of the rules, as one line each. `packages` are the dependencies that the tree may import. */
-export function breachesIn(files: readonly SourceFile[], packages: readonly string[]): string[] {
+/** Every breach of the rules, as one line each. `packages` are the dependencies that the tree may import, `exported` the files that the package exports. */
+export function breachesIn(files: readonly SourceFile[], packages: readonly string[], exported: readonly string[]): string[] {
+  const strategies = strategiesOf(files, exported)
   const paths = new Set(files.map(({ path }) => path))
   const graph = new Map<string, string[]>()
   const breaches: string[] = []
@@ -123,41 +93,54 @@ export function breachesIn(files: readonly SourceFile[], packages: readonly stri
       ...imported.filter((specifier) => !isRelative(specifier)).flatMap((specifier) => packageFaults(file.path, specifier, packages)),
       ...resolved.flatMap(({ specifier, target }) => {
         if (!paths.has(target)) return [`${file.path} imports ${specifier}, which does not exist`]
-        return isAllowed(file.path, target)
-          ? []
-          : [`${file.path} (${layerOf(file.path) ?? '?'}) imports ${target} (${layerOf(target) ?? '?'})`]
+        return isAllowed(file.path, target, strategies) ? [] : [`${file.path} imports ${target}`]
       }),
     )
   }
-  return [...breaches, ...cyclesIn(graph)]
+  return [...breaches, ...twoWaysIn(graph), ...cyclesIn(graph)]
 }
 
-function layerOf(path: string): Layer | undefined {
-  if (path === 'index.ts') return 'index'
-  if (shell.includes(path) && !path.includes('/')) return 'handlers'
-  if (entries.includes(path)) return 'entry'
-  if (configuration.includes(path)) return 'configuration'
-  if (environment.includes(path)) return 'environment'
-  if (presets.includes(path)) return 'preset'
-  const [folder = '', ...rest] = path.split('/')
-  if (workings.includes(path)) return 'working'
-  if (rest.length === 0) return 'ground'
-  if (folder === 'endpoints') return 'endpoint'
-  if (folder === 'oauth1') return 'oauth1'
-  if (folder === 'testing') return 'testing'
-  const seam = Object.hasOwn(seams, folder) ? seams[folder] : undefined
-  if (seam === undefined) return undefined
-  if (path === seam) return 'seam'
-  if (parts.includes(path)) return 'part'
-  return workings.includes(path) ? 'working' : 'strategy'
+/** The floor of a file, counted from the top; undefined for a folder that no floor has. */
+function floorOf(path: string): number | undefined {
+  const [room = ''] = path.split('/')
+  const floor = floors.findIndex((rooms) => rooms.includes(room))
+  if (floor !== -1) return floor
+  return path.includes('/') ? undefined : floors.length
 }
 
-function isAllowed(from: string, to: string): boolean {
-  const [source, target] = [layerOf(from), layerOf(to)]
-  if (source === undefined || target === undefined || !mayImport[source].includes(target)) return false
-  // A strategy knows its own seam only, and the parts beside it.
-  const isOfFolder = source === 'strategy' || source === 'part'
-  return !isOfFolder || target === 'ground' || posix.dirname(to) === from.split('/')[0]
+/** The file or folder on a floor that a file belongs to. */
+function roomOf(path: string): string {
+  const [room = ''] = path.split('/')
+  return room
+}
+
+function isAllowed(from: string, to: string, strategies: ReadonlySet<string>): boolean {
+  const [source, target] = [floorOf(from), floorOf(to)]
+  const [room, other] = [roomOf(from), roomOf(to)]
+  if (source === undefined || target === undefined) return false
+  // What is imported or started from outside stands on everything, but on no other of its kind.
+  if (source === 0) return target > 0
+  if (strategies.has(to)) return composers.includes(room)
+  const isGround = target === floors.length
+  if (source === floors.length) return isGround
+  if (room === other || isGround) return true
+  const own = shared[room]
+  if (own !== undefined) return own.some((place) => to === place || to.startsWith(`${place}/`))
+  return target > source
+}
+
+/** What `index.ts` re-exports as a value from a folder of strategies, and what the package exports from one. */
+function strategiesOf(files: readonly SourceFile[], exported: readonly string[]): ReadonlySet<string> {
+  const index = files.find(({ path }) => path === 'index.ts')
+  const found = exported.filter((path) => path.includes('/') && strategyRooms.includes(roomOf(path)))
+  if (index === undefined) return new Set(found)
+  const parsed = ts.createSourceFile(index.path, index.text, ts.ScriptTarget.Latest, true)
+  for (const statement of parsed.statements) {
+    if (!ts.isExportDeclaration(statement) || statement.isTypeOnly || statement.moduleSpecifier === undefined) continue
+    const target = resolve('index.ts', (statement.moduleSpecifier as ts.StringLiteral).text)
+    if (strategyRooms.includes(roomOf(target))) found.push(target)
+  }
+  return new Set(found)
 }
 
 /** What a file imports, by whatever syntax: import, export … from, import(), import('…').T, import = require, require(). */
@@ -187,7 +170,8 @@ function resolve(from: string, specifier: string): string {
 
 function packageFaults(path: string, specifier: string, packages: readonly string[]): string[] {
   if (specifier.startsWith('node:')) return []
-  if (/^jose(?:\/|$)/.test(specifier) && path !== 'jose.ts') return [`${path} imports ${specifier}, which is for jose.ts`]
+  if (/^jose(?:\/|$)/.test(specifier) && path !== 'jose/key-agreement.ts')
+    return [`${path} imports ${specifier}, which is for jose/key-agreement.ts`]
   return packages.some((name) => specifier === name || specifier.startsWith(`${name}/`))
     ? []
     : [`${path} imports ${specifier}, which is no dependency`]
@@ -197,11 +181,12 @@ function ownFaults({ path, text }: SourceFile, parsed: ts.SourceFile): string[] 
   const lines = text.replace(/\n$/, '').split('\n').length
   const words = path.replace(/\.ts$/, '').split(/[/.-]/)
   const faults: string[] = []
-  if (layerOf(path) === undefined) faults.push(`${path} is in a folder that belongs to no layer`)
+  if (floorOf(path) === undefined) faults.push(`${path} is in a folder that belongs to no floor`)
   if (lines > maxLines) faults.push(`${path} has ${lines} lines`)
   if (!/^(?:#!.*\n)?\/\*\*[\s*]*[^\s*/][^]{20,}?\*\//.test(text)) faults.push(`${path} has no header comment`)
   for (const word of words) if (ownerless.has(word)) faults.push(`${path} is named ${word}`)
-  if (!shell.includes(path) && !wire.includes(path)) faults.push(...[...requestNamesIn(parsed)].map((name) => `${path} knows ${name}`))
+  const mayKnow = roomOf(path) === 'node' || Object.hasOwn(knowsMessages, path)
+  if (!mayKnow) faults.push(...[...requestNamesIn(parsed)].map((name) => `${path} knows ${name}`))
   return faults
 }
 
@@ -213,6 +198,14 @@ function requestNamesIn(parsed: ts.SourceFile): Set<string> {
   }
   visit(parsed)
   return found
+}
+
+/** Pairs of folders that import one another. */
+function twoWaysIn(graph: ReadonlyMap<string, readonly string[]>): string[] {
+  const ways = new Set<string>()
+  for (const [path, targets] of graph) for (const target of targets) ways.add(`${posix.dirname(path)} ${posix.dirname(target)}`)
+  const pairs = [...ways].map((way) => way.split(' ') as [string, string])
+  return pairs.filter(([a, b]) => a < b && a !== '.' && ways.has(`${b} ${a}`)).map(([a, b]) => `${a}/ and ${b}/ import one another`)
 }
 
 function cyclesIn(graph: ReadonlyMap<string, readonly string[]>): string[] {

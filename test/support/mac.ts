@@ -3,9 +3,9 @@
  * package signs and verifies is compared with something that it did not make.
  */
 import { createHash, createHmac } from 'node:crypto'
-import { configure } from '../../src/configuration.js'
-import { readRequirement, type AccessTokenRequirement } from '../../src/endpoints/access-token-requirement.js'
-import { checkAccessToken } from '../../src/endpoints/protected-resource.js'
+import { configure } from '../../src/configuration/configure.js'
+import { readRequirement, type AccessTokenRequirement } from '../../src/endpoints/resource/requirement.js'
+import { checkAccessToken } from '../../src/endpoints/resource/check.js'
 import type { ProtocolRequest, ServerOptions } from '../../src/index.js'
 import { basic, machine, start, testServer, type TestServer } from './server.js'
 

@@ -1,7 +1,7 @@
 /**
  * A test server whose store the test can look into, and what it finds there.
  */
-import { fromRecord, toRecord } from '../../src/stores/authorization-record.js'
+import { fromRecord, toRecord } from '../../src/authorization/record.js'
 import { memoryStore, type Authorization, type MemoryStore, type ServerOptions, type Store, type StoredRecord } from '../../src/index.js'
 import { basic, testServer, web, type TestServer } from './server.js'
 

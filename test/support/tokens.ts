@@ -2,9 +2,9 @@
  * Keys, and tokens written by hand: what a test presents is made with node:crypto, not with the code under test.
  */
 import { constants, createHmac, generateKeyPairSync, sign, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { configure } from '../../src/configuration.js'
-import { readRequirement } from '../../src/endpoints/access-token-requirement.js'
-import { checkAccessToken, type AccessTokenCheck } from '../../src/endpoints/protected-resource.js'
+import { configure } from '../../src/configuration/configure.js'
+import { readRequirement } from '../../src/endpoints/resource/requirement.js'
+import { checkAccessToken, type AccessTokenCheck } from '../../src/endpoints/resource/check.js'
 import type { AccessTokenRequirement, ServerOptions, TokenClaims } from '../../src/index.js'
 import { jwt } from '../../src/index.js'
 import { basic, machine, start, testServer, type TestServer } from './server.js'

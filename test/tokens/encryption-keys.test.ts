@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { createSecretKey, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { ConfigurationError, type EncryptionKeyOptions } from '../../src/index.js'
-import { readEncryptionKeys } from '../../src/encryption-keys.js'
+import { readEncryptionKeys } from '../../src/jose/encryption-keys.js'
 import { ed25519, jwk, p256, pem, rsa } from '../support/tokens.js'
 
 const bytes = randomBytes(32)

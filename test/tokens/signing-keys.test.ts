@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { createSecretKey, generateKeyPairSync, randomBytes, type JsonWebKey } from 'node:crypto'
 import { calculateJwkThumbprint } from 'jose'
 import { ConfigurationError, jwt, type SigningKeyOptions } from '../../src/index.js'
-import { readSigningKeys } from '../../src/signing-keys.js'
+import { readSigningKeys } from '../../src/jose/signing-keys.js'
 import {
   claimsForFormat,
   decoded,
