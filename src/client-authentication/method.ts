@@ -167,9 +167,9 @@ interface Unverified {
 function refuse(unverified: Unverified, policy: ClientAuthenticationPolicy): Awaitable<never> {
   const { method, credentials, found, client, isVerified, server } = unverified
   const Refusal = found !== undefined && client === undefined ? NothingToGuess : InvalidClient
-  const facts = found === undefined ? {} : { facts: { client_id: found.client_id } }
+  const facts = { facts: found === undefined ? {} : { client_id: found.client_id } }
   const error = new Refusal(undefined, { ...detailsOf(method, reasonFor(found, client, isVerified)), ...facts })
-  if (found !== undefined) rememberRefused(policy, found.client_id)
+  rememberRefused(policy, credentials.client_id, found !== undefined)
   const slowHashes = policy.decoyHashes()
   // Where refusing an unknown client costs slow hashes, refusing a client that has fewer must cost as many.
   const spared = client === undefined ? [] : slowHashes.slice(slowHashCount(client))

@@ -283,12 +283,12 @@ export function readFailureLimit(members: Unchecked, clock: () => number, timeou
 
 /**
  * Names the client in the event of a refusal 429. The registry is not asked where there were too many failures; what it said when the client was refused
- * before is remembered, by the server that remembers it.
+ * before is remembered, by the server that remembers it. A client that nobody has registered costs as much: see {@link rememberRefused}.
  */
 export function namingClient<T>(server: object, client_id: string, work: () => Awaitable<T>): Awaitable<T> {
-  if (refusedClients.get(server)?.has(client_id) !== true) return work()
   function name(thrown: unknown): never {
     if (!(thrown instanceof OAuthError) || thrown.status !== 429) throw thrown
+    if (refusedClients.get(server)?.found.has(client_id) !== true) throw thrown
     const { error, description, status, reason = description, retryAfter = 1 } = thrown
     throw new OAuthError(error, description, { status, reason, retryAfter, facts: { client_id } })
   }
@@ -300,13 +300,20 @@ export function namingClient<T>(server: object, client_id: string, work: () => A
   }
 }
 
-const refusedClients = new WeakMap<object, Set<string>>()
+/** The ids that were refused last: of clients that were found, and, for the time that it takes, of those that were not. */
+interface RefusedClients {
+  readonly found: Set<string>
+  readonly unknown: Set<string>
+}
+
+const refusedClients = new WeakMap<object, RefusedClients>()
 const mostRemembered = 1000
 
-/** Remembers a client that was found and refused; the last thousand of a server. */
-export function rememberRefused(server: object, client_id: string): void {
-  const known = refusedClients.get(server) ?? new Set()
-  refusedClients.set(server, known)
+/** Remembers a client that was refused; the last thousand of a server. An unknown one takes the same steps, so that no time tells which it was. */
+export function rememberRefused(server: object, client_id: string, isFound: boolean): void {
+  const refused = refusedClients.get(server) ?? { found: new Set<string>(), unknown: new Set<string>() }
+  refusedClients.set(server, refused)
+  const known = isFound ? refused.found : refused.unknown
   known.delete(client_id)
   const [oldest] = known
   if (known.size >= mostRemembered && oldest !== undefined) known.delete(oldest)

@@ -181,10 +181,9 @@ async function signerOf<S extends UsableStage>(
     const { credentials } = found
     isGuess = !isSigned && (proof.token === undefined || credentials !== undefined)
     const fault = faultOf({ proof, client, credentials, demand, now: configuration.clock(), settings: configuration, isSigned })
-    if (client === undefined) throw unauthorized(configuration, 'unknown client')
-    if (fault !== undefined) {
-      rememberRefused(configuration, client.client_id)
-      throw unauthorized(configuration, fault, client)
+    if (fault !== undefined || client === undefined) {
+      rememberRefused(configuration, proof.client_id, client !== undefined)
+      throw unauthorized(configuration, fault ?? 'unknown client', client)
     }
     isGuessable = client.publicKey === undefined && (client.secret?.reveal().length ?? 0) < unguessableSize
     return { client, credentials: credentials as AuthenticatedRequest<S>['credentials'] }

@@ -205,8 +205,10 @@ export interface AgeRule {
 }
 
 /** Whether credentials were made before the option `notBefore`. */
-export function isTooOld({ stage, madeAt, endsAt }: Credentials, { notBefore, ...lifetimes }: AgeRule): boolean {
+export function isTooOld({ stage, madeAt, endsAt }: Credentials, rule: AgeRule): boolean {
+  // Members are read one by one: a rest would copy the whole configuration, and tell by its time that a client is known.
+  const { notBefore } = rule
   if (notBefore === undefined) return false
-  const life = stage === 'token' ? lifetimes.tokenLifetime : lifetimes.temporaryCredentialsLifetime
+  const life = stage === 'token' ? rule.tokenLifetime : rule.temporaryCredentialsLifetime
   return (madeAt ?? endsAt - life) < notBefore
 }

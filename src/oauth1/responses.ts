@@ -26,7 +26,7 @@ export function unauthorized(
 
 /** The client is named in the event as soon as it is known to exist; never before, where it may be any text. */
 export function factsOf(client: { readonly client_id: string } | undefined): Pick<OAuthErrorDetails, 'facts'> {
-  return client === undefined ? {} : { facts: { client_id: client.client_id } }
+  return { facts: client === undefined ? {} : { client_id: client.client_id } }
 }
 
 /** What is known of a request that was refused. */
