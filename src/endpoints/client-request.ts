@@ -8,8 +8,8 @@ import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
 import { authenticateClient } from '../client-authentication/method.js'
 import type { Client } from '../clients/client.js'
 import type { Configuration } from '../configuration/configure.js'
-import { toOAuthError, type OAuthError } from '../errors.js'
 import { startTime } from '../events/events.js'
+import { reportRefusal } from '../events/refusals.js'
 import { assertNoForeignPage } from '../http/foreign-page.js'
 import {
   assertTransport,
@@ -89,35 +89,4 @@ export async function answerClient(
       configuration.errorUri,
     )
   }
-}
-
-/** What is known of a request that was refused. */
-export interface RefusedRequest {
-  readonly client_id?: string | undefined
-  readonly address?: string | undefined
-  /** As in {@link EventFields}. */
-  readonly startedAt?: number | undefined
-}
-
-/** The precise reason goes to the event, the dull error to the wire: reports what was thrown, and says what to answer. */
-export function reportRefusal(
-  { emit }: Pick<Configuration, 'emit'>,
-  endpoint: string,
-  thrown: unknown,
-  { client_id, address, startedAt }: RefusedRequest = {},
-): OAuthError {
-  const error = toOAuthError(thrown)
-  emit({
-    type: error.status >= 500 ? 'request.failed' : 'request.refused',
-    endpoint,
-    error: error.error,
-    status: error.status,
-    reason: error.reason ?? error.description,
-    ...error.facts,
-    ...(client_id === undefined ? {} : { client_id }),
-    ...(address === undefined || address === '' ? {} : { address }),
-    startedAt,
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
-  })
-  return error
 }

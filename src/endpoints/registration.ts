@@ -26,7 +26,7 @@ import { formatScope, intersectScope, isWithinScope } from '../authorization/sco
 import { equalInConstantTime, randomText, secretSize, sha256 } from '../secrets.js'
 import { MetadataFault, readStrangerMetadata, type StrangerMetadata } from '../clients/stranger-metadata.js'
 import { lateCallback, withinTime } from '../time-limit.js'
-import { reportRefusal } from './client-request.js'
+import { reportRefusal } from '../events/refusals.js'
 
 /** Options of `registrationHandler`. */
 export interface RegistrationOptions {

@@ -23,12 +23,13 @@ export class StoreTimeout extends Error {
   }
 }
 
-/** What `work` answers or throws; where somebody subscribes, the channel is told how long that took. `outcomeOf` judges what it throws. */
-export function measured<T>(verb: StoreVerb, work: () => Awaitable<T>, outcomeOf: (thrown: unknown) => StoreCall['outcome']): Awaitable<T> {
-  return calls.hasSubscribers ? measure(verb, work, outcomeOf) : work()
+/** Whether somebody subscribes. Asked first where a call is not to cost a function for nobody. */
+export function areCallsHeard(): boolean {
+  return calls.hasSubscribers
 }
 
-function measure<T>(verb: StoreVerb, work: () => Awaitable<T>, outcomeOf: (thrown: unknown) => StoreCall['outcome']): Awaitable<T> {
+/** What `work` answers or throws; the channel is told how long that took. `outcomeOf` judges what it throws. */
+export function measured<T>(verb: StoreVerb, work: () => Awaitable<T>, outcomeOf: (thrown: unknown) => StoreCall['outcome']): Awaitable<T> {
   const begun = performance.now()
   function publish(outcome: StoreCall['outcome']): void {
     const call: StoreCall = { verb, ms: performance.now() - begun, outcome }

@@ -22,7 +22,7 @@ import {
   type Redirection,
 } from '../endpoints/authorization/request.js'
 import { authorizationResponse, errorUrl } from '../endpoints/authorization/response.js'
-import { reportRefusal } from '../endpoints/client-request.js'
+import { reportRefusal } from '../events/refusals.js'
 import {
   agreementOf,
   askedAgain,
@@ -120,7 +120,10 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const isFramed = isForeignFrame(request.headers)
     const pushed = await openPushedRequest(configuration, query, { browser: secret, address: about.address, mayStay: !isFramed })
     const form = pushed?.form ?? query
-    const redirection = await readRedirection(isFramed ? withKnownClients(configuration) : configuration, form, about)
+    const { findClient, findClientToAuthorize, privateUseSchemes } = configuration
+    // A frame of another site's page causes no fetch of a metadata document: their number would use up what the visitor may cause.
+    const findIt = isFramed ? findClient : findClientToAuthorize
+    const redirection = await readRedirection({ findClientToAuthorize: findIt, privateUseSchemes }, form, about)
     const request_uri = pushed && query.parameters.request_uri
     const asked = { request, form, secret, request_uri, isAskedAgain: wasAsked !== undefined }
     await handleKnown(endpoint, asked, redirection, req, res)
@@ -128,12 +131,6 @@ async function handle(endpoint: Endpoint, req: HostRequest, res: ServerResponse)
     const error = reportRefusal(configuration, 'authorization', thrown, { address, startedAt })
     sendPage(res, error, errorPage(error.status, error.description, texts))
   }
-}
-
-/** Frames of another site's page cause no fetch of a metadata document: their number would use up what the visitor may cause. */
-function withKnownClients(configuration: Configuration): Configuration {
-  const { findClient } = configuration
-  return Object.assign(Object.create(configuration) as Configuration, { findClientToAuthorize: findClient })
 }
 
 function sendPage(res: ServerResponse, { allow, retryAfter }: OAuthError, { headers, ...page }: ProtocolResponse): void {

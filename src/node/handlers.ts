@@ -8,7 +8,7 @@ import { configure, expectRegistration, type Configuration } from '../configurat
 import type { ServerResponse } from 'node:http'
 import { anyPage, askedMethod, corsAnswer, isPreflight, preflightAnswer } from '../http/cors.js'
 import { readRequirement, type AccessTokenDemand, type AccessTokenRequirement } from '../endpoints/resource/requirement.js'
-import { reportRefusal } from '../endpoints/client-request.js'
+import { reportRefusal } from '../events/refusals.js'
 import { introspectionResponse } from '../endpoints/introspection.js'
 import { createJwksResponse, type CacheOptions } from '../endpoints/jwks.js'
 import { createMetadataResponse, endpointUrl, type MetadataOptions } from '../endpoints/metadata.js'

@@ -7,7 +7,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { parsedBody, unreadBody, type BodyPolicy } from './body.js'
 import type { Configuration } from '../configuration/configure.js'
 import { corsAnswer, isPreflight, preflightAnswer } from '../http/cors.js'
-import { reportRefusal } from '../endpoints/client-request.js'
+import { reportRefusal } from '../events/refusals.js'
 import { startTime } from '../events/events.js'
 import { renderError, type ProtocolRequest, type ProtocolResponse } from '../http/message.js'
 import {

@@ -1,7 +1,8 @@
 /**
  * Responses in the form of OAuth 1: `application/x-www-form-urlencoded`, and an empty 401 with a challenge (RFC 5849 §3.2).
  */
-import { OAuthError, toOAuthError, type OAuthErrorDetails } from '../errors.js'
+import { OAuthError, type OAuthErrorDetails } from '../errors.js'
+import { reportRefusal, type RefusedRequest } from '../events/refusals.js'
 import type { ProtocolResponse } from '../http/message.js'
 import type { OAuth1Configuration } from './options.js'
 
@@ -29,34 +30,14 @@ export function factsOf(client: { readonly client_id: string } | undefined): Pic
   return { facts: client === undefined ? {} : { client_id: client.client_id } }
 }
 
-/** What is known of a request that was refused. */
-interface RefusedRequest {
-  readonly client_id?: string | undefined
-  readonly address?: string | undefined
-  readonly startedAt?: number | undefined
-}
-
 /** Reports a refusal or a failure, and renders it. */
 export function refuse(
-  { emit }: Pick<OAuth1Configuration, 'emit'>,
+  configuration: Pick<OAuth1Configuration, 'emit'>,
   endpoint: string,
   thrown: unknown,
-  { client_id, address, startedAt }: RefusedRequest = {},
+  about?: RefusedRequest,
 ): ProtocolResponse {
-  const error = toOAuthError(thrown)
-  emit({
-    type: error.status >= 500 ? 'request.failed' : 'request.refused',
-    endpoint,
-    error: error.error,
-    status: error.status,
-    reason: error.reason ?? error.description,
-    ...error.facts,
-    ...(client_id === undefined ? {} : { client_id }),
-    ...(address === undefined || address === '' ? {} : { address }),
-    startedAt,
-    ...(error.cause === undefined ? {} : { cause: error.cause }),
-  })
-  return renderRefusal(error)
+  return renderRefusal(reportRefusal(configuration, endpoint, thrown, about))
 }
 
 function renderRefusal(error: OAuthError): ProtocolResponse {

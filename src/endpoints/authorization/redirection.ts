@@ -10,7 +10,11 @@ import { InvalidRequest } from '../../errors.js'
 import { isRegisteredRedirectUri, redirectUriFault, sentUri } from '../../clients/redirect-uri.js'
 
 /** @throws InvalidRequest for a client that does not exist, or is disabled. */
-export async function knownClient({ findClientToAuthorize }: Configuration, client_id: unknown, request?: LookUpRequest): Promise<Client> {
+export async function knownClient(
+  { findClientToAuthorize }: Pick<Configuration, 'findClientToAuthorize'>,
+  client_id: unknown,
+  request?: LookUpRequest,
+): Promise<Client> {
   const client = typeof client_id === 'string' && isClientId(client_id) ? await findClientToAuthorize(client_id, request) : undefined
   if (client?.disabled === true) {
     throw new InvalidRequest('unknown client', {

@@ -79,7 +79,11 @@ export interface CheckedRequest {
  *
  * @throws OAuthError that must not be sent to the redirection URI.
  */
-export async function readRedirection(configuration: Configuration, { parameters }: Form, request?: LookUpRequest): Promise<Redirection> {
+export async function readRedirection(
+  configuration: Pick<Configuration, 'findClientToAuthorize' | 'privateUseSchemes'>,
+  { parameters }: Form,
+  request?: LookUpRequest,
+): Promise<Redirection> {
   const { client_id, redirect_uri, state } = parameters
   if (client_id === undefined) throw new InvalidRequest('client_id is required')
   const client = await knownClient(configuration, client_id, request)

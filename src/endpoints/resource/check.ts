@@ -14,7 +14,7 @@ import { formatScope, impliedScope, isWithinScope, type Scope } from '../../auth
 import type { ResourceSettings, TokenType } from '../../tokens/access-token.js'
 import type { ActiveAccessToken } from '../../tokens/read.js'
 import type { AccessTokenDemand } from './requirement.js'
-import { reportRefusal, type RefusedRequest } from '../client-request.js'
+import { reportRefusal, type RefusedRequest } from '../../events/refusals.js'
 import { readTokenOfClient } from '../token-and-client.js'
 
 /** What a request is allowed to do: `req.auth`. The first six members have the form that MCP servers read. */

@@ -13,7 +13,8 @@ import { receivedRequest } from '../../http/received-request.js'
 import type { Scope } from '../../authorization/scope.js'
 import type { TokenOrder } from '../../tokens/issue.js'
 import type { AcceptedRequest } from './accepted-request.js'
-import { readClientRequest, reportRefusal } from '../client-request.js'
+import { readClientRequest } from '../client-request.js'
+import { reportRefusal } from '../../events/refusals.js'
 import { accept, callBeforeGrant, rehearse, settle } from './endpoint.js'
 
 /** A request that `validateTokenRequest` found good: worth one call of `grantResponse`. */
