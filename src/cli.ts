@@ -7,7 +7,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { digestOfSecret } from './clients/secrets.js'
-import { didYouMean } from './option-checks/reader.js'
+import { didYouMean } from './option-checks/did-you-mean.js'
 import { randomText, secretSize } from './secrets.js'
 import { postgresSchema, sqliteSchema, tableNames } from './stores/schema.js'
 

@@ -1,5 +1,6 @@
 /** Clients that were looked up lately, so that they are not looked up again. What was not found is, so that nobody fills the cache with names. */
 import { isPromise, type Awaitable } from '../awaitable.js'
+import { keepLatest } from '../bounded-map.js'
 import type { Client } from './client.js'
 import type { Context } from '../http/message.js'
 
@@ -63,10 +64,7 @@ export class ClientCache {
   }
 
   #see(client_id: string, client: Awaitable<Client | undefined>): void {
-    this.#seen.delete(client_id)
-    const [oldest] = this.#seen.keys()
-    if (this.#seen.size >= mostCached && oldest !== undefined) this.#seen.delete(oldest)
-    this.#seen.set(client_id, { client, until: performance.now() + this.#lifetime * 1000 })
+    keepLatest(this.#seen, client_id, { client, until: performance.now() + this.#lifetime * 1000 }, mostCached)
   }
 
   /** Lets the next look-up of that client, and every one that is under way, pass the cache. */
@@ -77,11 +75,8 @@ export class ClientCache {
   }
 
   #keep(client_id: string, client: Client | undefined): void {
-    this.#found.delete(client_id)
     // One that is blocked, or cannot be used, is asked for again: an operator may just be mending it.
-    if (client === undefined || client.disabled) return
-    const [oldest] = this.#found.keys()
-    if (this.#found.size >= mostCached && oldest !== undefined) this.#found.delete(oldest)
-    this.#found.set(client_id, { client, until: performance.now() + this.#lifetime * 1000 })
+    if (client === undefined || client.disabled) this.#found.delete(client_id)
+    else keepLatest(this.#found, client_id, { client, until: performance.now() + this.#lifetime * 1000 }, mostCached)
   }
 }

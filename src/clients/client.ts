@@ -6,7 +6,8 @@
  */
 import type { ClientSecret } from './secrets.js'
 import { ConfigurationError } from '../errors.js'
-import { assertKnownKeys, assertObject, didYouMean, OptionReader, type Unchecked } from '../option-checks/reader.js'
+import { didYouMean } from '../option-checks/did-you-mean.js'
+import { assertKnownKeys, assertObject, OptionReader, type Unchecked } from '../option-checks/reader.js'
 import type { Context } from '../http/message.js'
 import { assertPublicKeys, type PublicKeySet } from './public-keys.js'
 import { redirectUriFault, storedRedirectUriFault } from './redirect-uri.js'

@@ -5,6 +5,7 @@
  * 2. One network causes at most ten fetches a minute from one host. The key names both, so nobody uses up the limit of another network.
  * 3. At most 20 fetches run at once. One network has a part of them, and a smaller one as fewer are free; one IPv6 site (/48) has at most eight.
  */
+import { keepLatest } from '../bounded-map.js'
 import { TemporarilyUnavailable } from '../errors.js'
 import type { FetchedDocument } from '../http/guarded-fetch.js'
 import { networkOf, siteOf } from '../http/network-address.js'
@@ -93,10 +94,7 @@ export class DocumentFetches {
       known.count++
       return
     }
-    this.#counts.delete(key)
-    const [oldest] = this.#counts.keys()
-    if (this.#counts.size >= mostKeys && oldest !== undefined) this.#counts.delete(oldest)
-    this.#counts.set(key, { since: now, count: 1 })
+    keepLatest(this.#counts, key, { since: now, count: 1 }, mostKeys)
   }
 }
 

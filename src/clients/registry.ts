@@ -18,18 +18,17 @@ import {
   type FindClient,
   type Served,
 } from './client.js'
+import { foundAnother, lookUpInTime } from './application-look-up.js'
 import { ClientCache, type LookUpRequest } from './cache.js'
 import { decoyOf, isSlowHash } from './secrets.js'
 import { isClientIdUrl, type ClientIdDocuments } from './id-metadata.js'
-import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from '../errors.js'
+import { ConfigurationError } from '../errors.js'
 import { madeBeforeNotBefore, type Emit } from '../events/events.js'
-import { noteLastRemedy } from '../known-causes.js'
 import { kindOf } from '../option-checks/reader.js'
 import { intersectScope, type Scope } from '../authorization/scope.js'
 import { suspiciousClients } from './suspicious-values.js'
 import { valueAdvice } from '../option-checks/value-advice.js'
 import { visibleText } from '../visible-text.js'
-import { withinTime } from '../time-limit.js'
 
 /** How to find clients, and how long a decoy has to work. */
 export interface ClientRegistry {
@@ -219,7 +218,7 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
     console.warn(`oauth2-token-handler: a client that was looked up cannot be used: ${visibleText(message)}`)
   }
   return async function lookUp(find: Find, client_id: string): Promise<Client | undefined> {
-    const found = await callLookUp(find, client_id, timeout)
+    const found = await lookUpInTime(find, client_id, timeout)
     if (found === undefined) return undefined
     const { client: row, source, isTooOld = false } = found
     if (isTooOld) {
@@ -229,14 +228,7 @@ function createLookUp({ timeout, emit }: ClientRegistrySettings, noticeSlowHash:
     try {
       const client = readFoundClient(withoutNulls(row), source)
       if (client.client_id === client_id) return noticeSlowHash(client)
-      emit(
-        {
-          type: 'warning',
-          client_id,
-          reason: 'the clients function returned a client with another client_id; look it up by the client_id that it is given',
-        },
-        true,
-      )
+      emit(foundAnother(client_id), true)
     } catch (cause) {
       if (!(cause instanceof ConfigurationError)) throw cause
       if (source === 'application') complain(client_id, cause.message)
@@ -264,14 +256,4 @@ function withoutNulls(row: ClientMetadata): ClientMetadata {
     Object.create(prototype) as object,
     Object.fromEntries(members.filter(([, value]) => value !== null)),
   ) as ClientMetadata
-}
-
-async function callLookUp(find: Find, client_id: string, timeout: number): Promise<SourcedClient | undefined> {
-  try {
-    return await withinTime(timeout, async () => find(client_id), () => new TemporarilyUnavailable(undefined, { reason: 'the clients function did not answer in time' })) // prettier-ignore
-  } catch (cause) {
-    if (cause instanceof OAuthError) throw cause
-    noteLastRemedy(cause, 'for a client that is unknown, return undefined')
-    throw new ServerError(undefined, { reason: 'the clients function failed', cause })
-  }
 }

@@ -5,6 +5,7 @@
  * nothing that another process or a dump of the store could use. One entry for each stored hash, so that a hash that is replaced has none.
  */
 import { createHmac, randomBytes } from 'node:crypto'
+import { keepLatest } from '../bounded-map.js'
 import { equalInConstantTime } from '../secrets.js'
 
 const key = randomBytes(32)
@@ -29,8 +30,5 @@ export function isRememberedSecret(secret: string, hash: string): boolean {
 
 /** Remembers a secret that was found right. Over 1,000 hashes the oldest is computed again. */
 export function rememberSecret(secret: string, hash: string): void {
-  remembered.delete(hash)
-  const [oldest] = remembered.keys()
-  if (remembered.size >= mostRemembered && oldest !== undefined) remembered.delete(oldest)
-  remembered.set(hash, digestOf(secret, hash))
+  keepLatest(remembered, hash, digestOf(secret, hash), mostRemembered)
 }

@@ -4,7 +4,8 @@
  * What needs several options at once, or makes something of them, is in `configure.ts` and `strategies.ts`.
  */
 import { ConfigurationError } from '../errors.js'
-import { assertKnownKeys, assertObject, didYouMean, type OptionReader, type Unchecked } from '../option-checks/reader.js'
+import { didYouMean } from '../option-checks/did-you-mean.js'
+import { assertKnownKeys, assertObject, type OptionReader, type Unchecked } from '../option-checks/reader.js'
 import type { EndpointPlaces, ServerOptions } from './options.js'
 import { isPrivateUseScheme, usualPrivateUseSchemes } from '../clients/redirect-uri.js'
 import { isScopeToken, readScopeList, type Scope } from '../authorization/scope.js'

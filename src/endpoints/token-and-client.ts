@@ -7,6 +7,7 @@
  *    the same Authorization. Else it follows.
  */
 import { isPromise, whenThere, type Awaitable } from '../awaitable.js'
+import { keepLatest } from '../bounded-map.js'
 import type { LookUpRequest } from '../clients/cache.js'
 import { clientFault } from '../clients/standing.js'
 import { isClientId, type Client } from '../clients/client.js'
@@ -94,8 +95,5 @@ function clientIdsOf({ ledger }: Configuration): ClientIds {
 }
 
 function remember(clientIds: ClientIds, authorization_id: string, client_id: string): void {
-  if (clientIds.has(authorization_id)) return
-  const [oldest] = clientIds.keys()
-  if (clientIds.size >= mostRemembered && oldest !== undefined) clientIds.delete(oldest)
-  clientIds.set(authorization_id, client_id)
+  if (!clientIds.has(authorization_id)) keepLatest(clientIds, authorization_id, client_id, mostRemembered)
 }

@@ -5,6 +5,7 @@
  * Kept are SHA-256 digests of whole tokens, never tokens, and of verified ones only, so that nobody without a right token fills it. It belongs to
  * one set of keys and goes with it.
  */
+import { addLatest } from '../bounded-map.js'
 import { sha256 } from '../secrets.js'
 
 /** Some 1.5 MB. The one that was verified first is forgotten first. */
@@ -19,9 +20,7 @@ export class KnownSignatures {
     const digest = sha256(token)
     if (this.#digests.has(digest)) return true
     if (!verify()) return false
-    const [oldest] = this.#digests
-    if (this.#digests.size >= most && oldest !== undefined) this.#digests.delete(oldest)
-    this.#digests.add(digest)
+    addLatest(this.#digests, digest, most)
     return true
   }
 }

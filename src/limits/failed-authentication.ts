@@ -13,6 +13,7 @@
  * have to share one.
  */
 import { isPromise, type Awaitable } from '../awaitable.js'
+import { addLatest } from '../bounded-map.js'
 import { ConfigurationError, OAuthError, ServerError } from '../errors.js'
 import { FailureCounts } from './failure-counts.js'
 import { isKnownAddress, networkOf } from '../http/network-address.js'
@@ -313,9 +314,5 @@ const mostRemembered = 1000
 export function rememberRefused(server: object, client_id: string, isFound: boolean): void {
   const refused = refusedClients.get(server) ?? { found: new Set<string>(), unknown: new Set<string>() }
   refusedClients.set(server, refused)
-  const known = isFound ? refused.found : refused.unknown
-  known.delete(client_id)
-  const [oldest] = known
-  if (known.size >= mostRemembered && oldest !== undefined) known.delete(oldest)
-  known.add(client_id)
+  addLatest(isFound ? refused.found : refused.unknown, client_id, mostRemembered)
 }

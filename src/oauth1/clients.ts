@@ -5,13 +5,12 @@
  * authenticates nobody, and an event says why.
  */
 import { createPublicKey, KeyObject } from 'node:crypto'
-import { ConfigurationError, OAuthError, ServerError, TemporarilyUnavailable } from '../errors.js'
+import { foundAnother, lookUpInTime } from '../clients/application-look-up.js'
+import { ConfigurationError } from '../errors.js'
 import type { Emit } from '../events/events.js'
-import { noteLastRemedy } from '../known-causes.js'
 import { assertKnownKeys, assertObject, kindOf, OptionReader, type Unchecked } from '../option-checks/reader.js'
 import type { Context } from '../http/message.js'
 import { Redacted } from '../secrets.js'
-import { withinTime } from '../time-limit.js'
 import { callbackFault } from './callback.js'
 import type { Sealer } from './sealing.js'
 
@@ -94,36 +93,18 @@ type BoundFind = (client_id: string) => unknown
 
 async function lookUp(find: BoundFind, client_id: string, settings: ClientSettings): Promise<RegisteredClient | undefined> {
   const { emit } = settings
-  const found = await callLookUp(find, client_id, settings.timeout)
+  const found = await lookUpInTime(find, client_id, settings.timeout)
   if (found === undefined || found === null) return undefined
   try {
     const client = readClient(found, 'the client', settings)
     if (client.client_id === client_id) return client
-    emit(
-      {
-        type: 'warning',
-        client_id,
-        reason: 'the clients function returned a client with another client_id; look it up by the client_id that it is given',
-      },
-      true,
-    )
+    emit(foundAnother(client_id), true)
   } catch (cause) {
     // A stored client that contradicts itself authenticates nobody.
     if (!(cause instanceof ConfigurationError)) throw cause
     emit({ type: 'warning', client_id, reason: cause.message }, true)
   }
   return undefined
-}
-
-async function callLookUp(find: BoundFind, client_id: string, timeout: number): Promise<unknown> {
-  const late = () => new TemporarilyUnavailable(undefined, { reason: 'the clients function did not answer in time' })
-  try {
-    return await withinTime(timeout, async () => find(client_id), late)
-  } catch (cause) {
-    if (cause instanceof OAuthError) throw cause
-    noteLastRemedy(cause, 'for a client that is unknown, return undefined')
-    throw new ServerError(undefined, { reason: 'the clients function failed', cause })
-  }
 }
 
 function readClient(value: unknown, name: string, settings: ClientSettings): RegisteredClient {

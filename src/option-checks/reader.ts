@@ -6,8 +6,6 @@ import { didYouMean } from './did-you-mean.js'
 import { ConfigurationError } from '../errors.js'
 import { valueAdvice } from './value-advice.js'
 
-export { didYouMean } from './did-you-mean.js'
-
 /** Members of an options object before they are known to be right. */
 export type Unchecked = Readonly<Partial<Record<string, unknown>>>
 

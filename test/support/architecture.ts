@@ -49,6 +49,7 @@ const shared: Readonly<Record<string, readonly string[]>> = {
     'node/body.ts',
     'node/wire.ts',
     'grants/grant.ts',
+    'clients/application-look-up.ts',
     'clients/redirect-uri.ts',
     'environment.ts',
     'stores',

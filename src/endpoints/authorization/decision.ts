@@ -4,7 +4,8 @@
  */
 import { jsonCopy, type JsonObject } from '../../json.js'
 import { ServerError } from '../../errors.js'
-import { didYouMean, kindOf } from '../../option-checks/reader.js'
+import { didYouMean } from '../../option-checks/did-you-mean.js'
+import { kindOf } from '../../option-checks/reader.js'
 import { isWithinScope, readScopeList, type Scope } from '../../authorization/scope.js'
 import { isSubject, subjectFault } from '../../option-checks/subject.js'
 
